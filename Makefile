@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+.PHONY: help train serve predict test lint check lock clean
+
+PYTHON  ?= python3
+MODEL   ?= all_cnn_c
+DATASET ?= fashion_mnist
+IMAGE   ?=
+URL     ?= http://localhost:8501
+
+help:            ## List the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
+
+train: .venv/ready     ## Train MODEL on DATASET and export it under models/
+	.venv/bin/python -m training.train --model $(MODEL) --dataset $(DATASET)
+
+serve: .venv/ready     ## Serve every model under models/: gRPC on 8500, REST on 8501
+	.venv/bin/python -m serving.server --models_root=models --port=8500 --rest_api_port=8501
+
+predict: .venv/ready   ## Ask the running server what IMAGE shows
+	.venv/bin/python -m serving.client --url $(URL) $(if $(IMAGE),--image "$(IMAGE)")
+
+test: .venv/ready      ## All tests; loopback only, no accelerator
+	.venv/bin/python -m pytest -n 2
+
+lint: .venv/ready      ## Formatting, lint and the types of serving/
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+check: lint test       ## What CI runs
+
+lock: .venv/ready      ## Renew requirements.lock from pyproject.toml
+	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	  --group dev pyproject.toml -o requirements.lock
+
+clean:           ## Remove the environment and the caches; models/ and runs/ stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+
+.venv/ready: pyproject.toml requirements.lock
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	touch $@
