@@ -1,13 +1,18 @@
-"""The server's command line: TensorFlow Serving's flags in its syntax, and a few of ours.
+"""The server's flags: TensorFlow Serving's by their own names and defaults, and a few of ours.
 
-Syntax as in `tensorflow/core/util/command_line_flags.cc`: `--name=value`, and for booleans `--name` alone or `=true`
-and `=false` (here also `=1` and `=0`). `--name value` is refused, since TensorFlow Serving does not take it either.
+Source: `model_servers/main.cc` and `server.h` of TensorFlow Serving. The syntax is in command_line.py.
 """
 
 import dataclasses
+import difflib
+import importlib.metadata
 import os
-from typing import Any
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
+from serving.command_line import IGNORED, FlagError, flag, help_text, parse
 from serving.config_protos import read_config_file
 from serving.model_config import (
     BatchingParameters,
@@ -19,28 +24,16 @@ from serving.model_config import (
     parse_model_config_file,
     parse_monitoring_config,
     parse_ssl_config,
+    schedulable_processors,
 )
 
-MODELS, LIFECYCLE = "Models", "Loading and versions"
-GRPC, REST = "gRPC", "REST"
-BATCHING, EXECUTION = "Batching", "Execution"
-OBSERVING, IGNORED = "Watching", "Accepted and ignored"
-
-
-class FlagError(ValueError):
-    """A command line that cannot be served; the message is a sentence for whoever typed it."""
-
-
-def flag(group: str, default: Any, text: str, *, ignored: str = "") -> Any:
-    """A dataclass field that is a flag: its `--help` group and line, and why it means nothing here if it does."""
-    metadata = {"group": IGNORED if ignored else group, "help": text, "ignored": ignored}
-    if callable(default):
-        return dataclasses.field(default_factory=default, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+MODELS, LIFECYCLE, GRPC, REST = "Models", "Loading and versions", "gRPC", "REST"
+BATCHING, EXECUTION, OBSERVING = "Batching", "Execution", "Watching"
+ENGINES = ("auto", "tensorflow", "openvino")
 
 
 def _four_threads_per_processor() -> int:
-    return 4 * len(os.sched_getaffinity(0))
+    return 4 * schedulable_processors()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,32 +87,40 @@ class Flags:
     request_log: str = flag(OBSERVING, "", "file for a JSON line a request; -: standard output")
     request_log_sampling_rate: float = flag(OBSERVING, 1.0, "share of requests logged, 0 to 1")
 
-    enable_profiler: bool = flag("", True, "profiler service", ignored="there is no ProfilerService here")
-    flush_filesystem_caches: bool = flag("", True, "drop page caches", ignored="the kernel keeps its own page cache")
-    mixed_precision: str = flag("", "", "mixed precision", ignored="the SavedModel's own types are run")
-    num_tflite_pools: int = flag("", 0, "TFLite pools", ignored="SavedModels are run, not TFLite files")
-    num_tflite_interpreters_per_pool: int = flag("", 0, "TFLite", ignored="SavedModels are run, not TFLite files")
-    platform_config_file: str = flag("", "", "PlatformConfigMap", ignored="flags set what that file would")
-    prefer_tflite_model: bool = flag("", False, "TFLite", ignored="SavedModels are run, not TFLite files")
-    remove_unused_fields_from_bundle_metagraph: bool = flag(
-        "", True, "trim MetaGraphDef", ignored="the graph is dropped once loaded"
-    )
-    skip_initialize_tpu: bool = flag("", False, "TPU", ignored="TPUs are not used")
-    tensorflow_session_config_file: str = flag(
-        "", "", "ConfigProto", ignored="use --tensorflow_intra_op_parallelism and --tensorflow_inter_op_parallelism"
-    )
-    thread_pool_factory_config_file: str = flag("", "", "thread pools", ignored="engines bring their own thread pools")
-    use_alts_credentials: bool = flag("", False, "ALTS", ignored="ALTS works only inside Google; use --ssl_config_file")
-    xla_cpu_compilation_enabled: bool = flag("", False, "XLA", ignored="jit_compile functions always run")
-    xla_gpu_compilation_enabled: bool = flag("", False, "XLA", ignored="jit_compile functions always run")
+    enable_profiler: bool = flag(IGNORED, True, "there is no ProfilerService")
+    flush_filesystem_caches: bool = flag(IGNORED, True, "the kernel looks after its page cache")
+    mixed_precision: str = flag(IGNORED, "", "a SavedModel runs in its own types")
+    num_tflite_interpreters_per_pool: int = flag(IGNORED, 0, "SavedModels are run, not TFLite files")
+    num_tflite_pools: int = flag(IGNORED, 0, "SavedModels are run, not TFLite files")
+    platform_config_file: str = flag(IGNORED, "", "flags set what that file would")
+    prefer_tflite_model: bool = flag(IGNORED, False, "SavedModels are run, not TFLite files")
+    remove_unused_fields_from_bundle_metagraph: bool = flag(IGNORED, True, "no MetaGraphDef is kept")
+    skip_initialize_tpu: bool = flag(IGNORED, False, "TPUs are not used")
+    tensorflow_session_config_file: str = flag(IGNORED, "", "use --tensorflow_intra_op_parallelism and its like")
+    thread_pool_factory_config_file: str = flag(IGNORED, "", "each engine brings its thread pools")
+    use_alts_credentials: bool = flag(IGNORED, False, "ALTS works inside Google alone; use --ssl_config_file")
+    xla_cpu_compilation_enabled: bool = flag(IGNORED, False, "jit_compile functions run without it")
+    xla_gpu_compilation_enabled: bool = flag(IGNORED, False, "jit_compile functions run without it")
 
-    notices: tuple[str, ...] = ()  # a line each for the flags given that mean nothing here
+    notices: tuple[str, ...] = ()  # sentences to log at start: what was given and has no effect
+
+    def __post_init__(self) -> None:
+        for text, is_wrong in _refusals(self):
+            if is_wrong:
+                raise FlagError(text)
 
     @property
     def channel_arguments(self) -> tuple[tuple[str, int | str], ...]:
         """--grpc_channel_arguments as grpc.server's options: whole numbers as int."""
         pairs = [pair.partition("=") for pair in self.grpc_channel_arguments.split(",") if pair]
-        return tuple((key, int(value) if value.lstrip("-").isdecimal() else value) for key, _, value in pairs)
+        return tuple((key, int(value) if re.fullmatch(r"-?\d+", value) else value) for key, _, value in pairs)
+
+    @property
+    def op_parallelism(self) -> tuple[int, int]:
+        """TensorFlow's threads (in an op, across ops); 0 is automatic."""
+        if self.tensorflow_intra_op_parallelism or self.tensorflow_inter_op_parallelism:
+            return self.tensorflow_intra_op_parallelism, self.tensorflow_inter_op_parallelism
+        return self.tensorflow_session_parallelism, self.tensorflow_session_parallelism
 
     @property
     def tags(self) -> frozenset[str]:
@@ -137,7 +138,9 @@ class Flags:
         if self.models_root:
             return from_models_root(self.models_root)
         if self.model_base_path:
-            return (ModelConfig(self.model_name, self.model_base_path),)
+            is_uri = "://" in self.model_base_path
+            base_path = self.model_base_path if is_uri else os.path.abspath(self.model_base_path)
+            return (ModelConfig(self.model_name, base_path),)
         return ()
 
     def batching_parameters(self) -> BatchingParameters | None:
@@ -159,3 +162,75 @@ class Flags:
         if not self.ssl_config_file:
             return None
         return parse_ssl_config(read_config_file(self.ssl_config_file), self.ssl_config_file)
+
+
+def _refusals(flags: Flags) -> Iterator[tuple[str, bool]]:
+    """Each rule between flags as (the sentence, whether it is broken)."""
+    for name in ("port", "rest_api_port"):
+        port = getattr(flags, name)
+        yield f"--{name} is a TCP port from 0 to 65535, got {port}.", not 0 <= port <= 65535
+    yield f"--port and --rest_api_port must differ, both are {flags.port}.", 0 < flags.port == flags.rest_api_port
+    for name in ("grpc_max_threads", "rest_api_num_threads", "rest_api_timeout_in_ms"):
+        yield f"--{name} must be at least 1, got {getattr(flags, name)}.", getattr(flags, name) < 1
+    for name in ("per_process_gpu_memory_fraction", "request_log_sampling_rate"):
+        yield f"--{name} is from 0 to 1, got {getattr(flags, name)}.", not 0 <= getattr(flags, name) <= 1
+    yield (
+        "--batching_parameters_file is set without --enable_batching. Add --enable_batching, or leave the file out.",
+        bool(flags.batching_parameters_file) and not flags.enable_batching,
+    )
+    yield (
+        "--model_config_file and --models_root both say what to serve. Leave one out.",
+        bool(flags.model_config_file and flags.models_root),
+    )
+    yield (
+        "--rest_api_enable_tls needs --ssl_config_file, which holds the key and the certificate.",
+        flags.rest_api_enable_tls and not flags.ssl_config_file,
+    )
+    close = difflib.get_close_matches(flags.engine, ENGINES, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    yield f"--engine is one of {', '.join(ENGINES)}, got {flags.engine!r}.{hint}", flags.engine not in ENGINES
+    wrong = [pair for pair in flags.grpc_channel_arguments.split(",") if pair and not re.match("[^=]+=", pair)]
+    yield f"--grpc_channel_arguments is written name=value,name=value; got {','.join(wrong)!r}.", bool(wrong)
+
+
+def _without_effect(flags: Flags) -> Iterator[str]:
+    if flags.enable_per_model_batching_parameters and not flags.enable_batching:
+        yield "--enable_per_model_batching_parameters has no effect without --enable_batching."
+    if flags.monitoring_config_file and not flags.rest_api_port:
+        yield "--monitoring_config_file has no effect without --rest_api_port, where metrics are served."
+
+
+def parse_command_line(arguments: Sequence[str] | None = None) -> Flags:
+    """The server's flags from a command line (by default this process's), without the program's name.
+
+    `--help` and `--version` are printed and end the process with status 0; a wrong command line ends it with a
+    sentence on standard error and status 2.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if "--help" in arguments:
+        print(f"usage: tensorflow_model_server --flag=value ...\n\n{help_text(Flags)}")
+        raise SystemExit(0)
+    if "--version" in arguments:
+        print(f"TensorFlow ModelServer: convzoo {_version('convzoo')}\nTensorFlow Library: {_version('tensorflow')}")
+        raise SystemExit(0)
+    try:
+        flags, notices = parse(Flags, arguments)
+    except FlagError as error:
+        _refuse(str(error))
+    if not (flags.model_base_path or flags.model_config_file or flags.models_root or flags.allow_empty_models):
+        _refuse("No model to serve. Give --model_base_path, --model_config_file or --models_root.")
+    if not (flags.port or flags.grpc_socket_path or flags.rest_api_port):
+        _refuse("No address to serve on. Give --port, --grpc_socket_path or --rest_api_port.")
+    return dataclasses.replace(flags, notices=(*notices, *_without_effect(flags)))
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:  # run from the source tree
+        return "(not installed)"
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"tensorflow_model_server: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
