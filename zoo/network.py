@@ -24,7 +24,7 @@ from zoo.rows import (
 )
 
 
-def build(name, *, input_shape, num_classes, width=1.0):
+def build(name, *, input_shape, num_classes, width=1.0, front=()):
     """The untrained network `name`: images uint8 [N, *input_shape] to probabilities float32 [N, num_classes].
 
     Args:
@@ -32,6 +32,8 @@ def build(name, *, input_shape, num_classes, width=1.0):
         input_shape: (height, width, channels) of the images.
         num_classes: how many classes there are.
         width: multiplies every number of filters and units; 1.0 is the source's network.
+        front: Keras layers between the pixels, rescaled to 0..1, and the first row: a whitening or a contrast
+            normalisation, fitted to the training images, that has to travel with the model.
 
     Raises:
         ValueError: for an unknown name (with the nearest one), or a shape or size that the network cannot have.
@@ -40,15 +42,17 @@ def build(name, *, input_shape, num_classes, width=1.0):
         raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
     if width <= 0:
         raise ValueError(f"width must be above 0, got {width}.")
-    return from_rows(catalog.entry(name).rows, input_shape, num_classes, width, name=name)
+    return from_rows(catalog.entry(name).rows, input_shape, num_classes, width, front, name)
 
 
-def from_rows(rows, input_shape, num_classes, width=1.0, name=None):
-    """The model that `rows` describe, pixels brought to 0..1 first."""
+def from_rows(rows, input_shape, num_classes, width=1.0, front=(), name=None):
+    """The model that `rows` describe; the other arguments are those of `build`."""
     images = keras.Input(input_shape, dtype="uint8", name="images")
     x = keras.layers.Rescaling(1 / 255, name="rescale")(images)
+    for prepared in front:
+        x = prepared(x)
     table = sized(rows, num_classes, width)
-    for row, shape, layer_name in zip(table, shapes(table, input_shape), layer_names(rows), strict=False):
+    for row, shape, layer_name in zip(table, shapes(table, x.shape[1:]), layer_names(rows), strict=False):
         if isinstance(row, Dense) and len(shape) > 1:
             x = keras.layers.Flatten(name="flatten")(x)
         x = layer(row, layer_name)(x)

@@ -10,6 +10,7 @@ import dataclasses
 import math
 
 CLASSES = "classes"  # in place of a number of filters or units: as many as there are classes
+ACTIVATIONS = ("relu", "gelu", "silu", "tanh", "sigmoid", "elu", "leaky_relu")
 
 
 class ShapeError(ValueError):

@@ -52,6 +52,14 @@ def test_width_multiplies_filters_and_leaves_classes_alone():
     assert [layer.filters for layer in model.layers if "filters" in dir(layer)] == [48] * 3 + [96] * 5 + [10]
 
 
+def test_front_layers_see_pixels_from_0_to_1_and_feed_the_first_row():
+    front = (keras.layers.Conv2D(12, 2, name="whiten"), keras.layers.Activation("tanh", name="squash"))
+    model = zoo.build("all_cnn_c", input_shape=(17, 17, 1), num_classes=7, width=0.1, front=front)
+    assert model.get_layer("whiten").input is model.get_layer("rescale").output
+    assert model.get_layer("dropout1").input is model.get_layer("squash").output
+    assert model.get_layer("conv1").kernel.shape == (3, 3, 12, 10)
+
+
 def test_unknown_name_is_answered_with_the_nearest_and_all():
     with pytest.raises(ValueError) as error:
         zoo.build("all_cnn", input_shape=(32, 32, 3), num_classes=10)
