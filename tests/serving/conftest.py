@@ -7,13 +7,19 @@ from serving.flags import Flags
 from serving.server import Server
 
 
+@pytest.fixture(scope="session")
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """Gives a port that nothing listens on."""
+
+    def free_port():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            return listener.getsockname()[1]
+
+    return free_port
 
 
 @pytest.fixture(scope="session")
-def start_server():
+def start_server(free_port):
     """Starts a server in this process with flags given as keywords; a context manager that yields it."""
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's gRPC contract, spoken with the stock stubs over a real socket; one row of its table, one test."""
+"""The gRPC contract, spoken with the stock stubs over a real socket; one row of its table, one test."""
 
 import grpc
 import numpy as np

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST contract over a real socket with plain HTTP; one row of its table, one test."""
+"""The REST contract over a real socket with plain HTTP; one row of its table, one test."""
 
 import base64
 import gzip
@@ -251,9 +251,7 @@ def test_unload_and_reload_over_rest(start_server, saved_model):
         assert httpx.post(f"{url}/v1/config:reload", timeout=20).status_code == 200
         assert httpx.post(f"{url}/v1/models/managed:predict", json={"instances": [1]}).status_code == 200
         config = {
-            "modelConfigList": {
-                "config": [{"name": "renamed", "basePath": base_path, "modelPlatform": "tensorflow"}]
-            }
+            "modelConfigList": {"config": [{"name": "renamed", "basePath": base_path, "modelPlatform": "tensorflow"}]}
         }
         assert httpx.post(f"{url}/v1/config:reload", json=config, timeout=20).status_code == 200
         assert httpx.post(f"{url}/v1/models/renamed:predict", json={"instances": [1]}).status_code == 200
