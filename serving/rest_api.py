@@ -123,11 +123,11 @@ class RestApi:
                 call.version = version
                 servable = version.loaded
                 if api != "predict":
-                    examples = codec_grpc.serialize_examples(decode_examples(document))
+                    examples = codec_grpc.serialize_examples(codec_rest.decode_examples(document))
                     call.examples = len(examples)
                     if api == "classify":
                         result = call.timed(inference.classify, servable, spec.signature_name, examples, deadline_s)
-                        return codec_rest.encode_classify(*result)
+                        return codec_rest.encode_classify(result)
                     values = call.timed(inference.regress, servable, spec.signature_name, examples, deadline_s)
                     return codec_rest.encode_regress(values)
                 signature = servable.signatures.get(spec.signature_name)
@@ -169,7 +169,11 @@ class RestApi:
         name, version_number, label = _model_of(match)
         if match["metadata"]:
             with self._repository.acquire(name, version_number, label) as version:
-                return _json(codec_grpc.encode_metadata(codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)))
+                return _json(
+                    codec_grpc.encode_metadata(
+                        codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)
+                    )
+                )
         if label is not None:
             with self._repository.acquire(name, None, label) as version:
                 version_number = version.version
