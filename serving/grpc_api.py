@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import grpc
+import numpy as np
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -22,6 +23,7 @@ from tensorflow_serving.apis import (
 
 from serving import codec_grpc, inference, model_config
 from serving.call import Call, ModelSpec, Observer
+from serving.classification import Classification
 from serving.errors import Code, ServingError
 from serving.repository import Repository
 from serving.versions import Version
@@ -70,7 +72,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             examples = _examples(call, request.input)
             result = call.timed(inference.classify, version.loaded, spec.signature_name, examples, _deadline_s(context))
             return classification_pb2.ClassificationResponse(
-                model_spec=_echo(version, spec), result=codec_grpc.to_classification_result(*result)
+                model_spec=_echo(version, spec), result=codec_grpc.to_classification_result(result)
             )
 
     def Regress(
@@ -218,19 +220,19 @@ def _echo(version: Version, spec: ModelSpec) -> model_pb2.ModelSpec:
     return echo
 
 
-def _examples(call: Call, proto: input_pb2.Input) -> list[bytes]:
-    examples = codec_grpc.to_examples(proto)
+def _examples(call: Call, proto: input_pb2.Input) -> np.ndarray:
+    examples = codec_grpc.request_examples(proto)
     call.examples = len(examples)
     return examples
 
 
 def _inference_result(
-    version: Version, spec: ModelSpec, result: inference.ClassifyResult | object
+    version: Version, spec: ModelSpec, result: Classification | np.ndarray
 ) -> inference_pb2.InferenceResult:
     echo = _echo(version, spec)
-    if isinstance(result, inference.ClassifyResult):
+    if isinstance(result, Classification):
         return inference_pb2.InferenceResult(
-            model_spec=echo, classification_result=codec_grpc.to_classification_result(*result)
+            model_spec=echo, classification_result=codec_grpc.to_classification_result(result)
         )
     return inference_pb2.InferenceResult(model_spec=echo, regression_result=codec_grpc.to_regression_result(result))
 

@@ -33,11 +33,13 @@ class Loads:
     def __init__(self):
         self.gate = threading.Event()
         self.gate.set()
+        self.entered = threading.Event()
         self.asked = []
         self.made = {}
 
     def __call__(self, name, version, path):
         self.asked.append((name, version))
+        self.entered.set()
         assert self.gate.wait(WAIT_S)
         if (path / "saved_model.pb").read_text() == "bad":
             raise ServingError(Code.DATA_LOSS, "unreadable")
@@ -157,7 +159,7 @@ def test_failed_version_loads_once_its_directory_has_changed(repository, write, 
 def test_version_written_to_while_it_loads_is_not_served_half(repository, write, seen, loads):
     loads.gate.clear()
     repository.apply([ModelConfig("m", write("m", 1))])
-    seen.wait(1, State.LOADING)
+    assert loads.entered.wait(WAIT_S)
     write("m", 1, "the rest of the copy")
     loads.gate.set()
     seen.wait(1, State.END, "was written to while it was loading")
