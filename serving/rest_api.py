@@ -169,7 +169,11 @@ class RestApi:
         name, version_number, label = _model_of(match)
         if match["metadata"]:
             with self._repository.acquire(name, version_number, label) as version:
-                return _json(codec_grpc.encode_metadata(codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)))
+                return _json(
+                    codec_grpc.encode_metadata(
+                        codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)
+                    )
+                )
         if label is not None:
             with self._repository.acquire(name, None, label) as version:
                 version_number = version.version

@@ -241,6 +241,8 @@ class Gateway(http.server.BaseHTTPRequestHandler):
     pages = {
         "/v1/models/lost": (502, b"<html>Bad Gateway</html>"),
         "/v1/models/strange": (200, b"<html>Welcome</html>"),
+        "/v1/models/other": (200, b'{"name": "other"}'),
+        "/v1/models/list": (200, b"[]"),
     }
     model = (200, b'{"model_version_status": []}')
 
@@ -279,9 +281,17 @@ def test_connection_closed_by_the_server_is_opened_again(gateway):
         assert [asked.status() for _ in range(3)] == [[], [], []]
 
 
-@pytest.mark.parametrize("name, status", [("lost", 502), ("strange", 200)])
-def test_answer_without_json_is_quoted(gateway, name, status):
-    with Client(gateway, name) as asked, pytest.raises(ServingError, match=f"answered {status} with no JSON: <html>"):
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("lost", "answered 502, not as a model server: <html>Bad"),
+        ("strange", "answered 200, not as a model server: <html>Welcome"),
+        ("other", 'answered 200, not as a model server: {"name": "other"}'),
+        ("list", r"answered 200, not as a model server: \[\]"),
+    ],
+)
+def test_answer_of_what_is_no_model_server_is_quoted(gateway, name, words):
+    with Client(gateway, name) as asked, pytest.raises(ServingError, match=words):
         asked.status()
 
 
@@ -292,7 +302,7 @@ def test_numbers_that_json_has_not_are_read(gateway):
     np.testing.assert_array_equal(outputs, np.array([[np.nan, 0.5], [np.inf, -np.inf]], np.float32))
 
 
-@pytest.mark.parametrize("url", ["localhost:8501", "ftp://localhost", "http://", ""])
+@pytest.mark.parametrize("url", ["localhost:8501", "ftp://localhost", "http://", "http://localhost:x", ""])
 def test_url_without_a_protocol_is_refused(url):
     with pytest.raises(ServingError, match="is no server's URL. Write http://localhost:8501 or grpc://localhost:8500."):
         Client(url)
