@@ -26,7 +26,7 @@ from serving.call import Call, ModelSpec, Observer
 from serving.classification import Classification
 from serving.errors import Code, ServingError
 from serving.repository import Repository
-from serving.versions import Version
+from serving.versions import Version, VersionStatus
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         with reply_with_status(context):
             spec = _spec_of(request)
             # TensorFlow Serving looks at the version alone here, never at the label.
-            return codec_grpc.to_status(self._repository.status(spec.name, spec.version))
+            return _to_status(self._repository.status(spec.name, spec.version))
 
     def HandleReloadConfigRequest(
         self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
@@ -235,6 +235,16 @@ def _inference_result(
             model_spec=echo, classification_result=codec_grpc.to_classification_result(result)
         )
     return inference_pb2.InferenceResult(model_spec=echo, regression_result=codec_grpc.to_regression_result(result))
+
+
+def _to_status(versions: list[VersionStatus]) -> get_model_status_pb2.GetModelStatusResponse:
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for version, state, error in versions:
+        line = response.model_version_status.add(version=version, state=int(state))
+        line.status.SetInParent()
+        if error:
+            line.status.error_code, line.status.error_message = error.code.grpc, error.message
+    return response
 
 
 def _deadline_s(context: grpc.ServicerContext) -> float | None:

@@ -123,11 +123,11 @@ class RestApi:
                 call.version = version
                 servable = version.loaded
                 if api != "predict":
-                    examples = codec_grpc.serialize_examples(decode_examples(document))
+                    examples = codec_grpc.serialize_examples(codec_rest.decode_examples(document))
                     call.examples = len(examples)
                     if api == "classify":
                         result = call.timed(inference.classify, servable, spec.signature_name, examples, deadline_s)
-                        return codec_rest.encode_classify(*result)
+                        return codec_rest.encode_classify(result)
                     values = call.timed(inference.regress, servable, spec.signature_name, examples, deadline_s)
                     return codec_rest.encode_regress(values)
                 signature = servable.signatures.get(spec.signature_name)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import wrappers_pb2
+from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -46,7 +47,7 @@ def spec(signature_name="", name="half_plus_two", version=None, label=None):
 def predict_request(model_spec, output_filter=(), **inputs):
     request = predict_pb2.PredictRequest(model_spec=model_spec, output_filter=output_filter)
     for name, value in inputs.items():
-        proto = value if isinstance(value, tf.compat.v1.TensorProto) else tf.make_tensor_proto(value)
+        proto = value if isinstance(value, TensorProto) else tf.make_tensor_proto(value)
         request.inputs[name].CopyFrom(proto)
     return request
 
@@ -84,7 +85,7 @@ def test_predict_answers_in_typed_fields(stubs):
 
 
 def test_predict_takes_typed_fields_as_well_as_content(stubs):
-    proto = tf.compat.v1.TensorProto(dtype=1, float_val=[1, 2])
+    proto = TensorProto(dtype=1, float_val=[1, 2])
     proto.tensor_shape.dim.add(size=2)
     response = stubs.predict.Predict(predict_request(spec(), x=proto), timeout=DEADLINE_S)
     assert tf.make_ndarray(response.outputs["y"]).tolist() == [2.5, 3.0]
@@ -146,7 +147,7 @@ def test_output_filter_limits_the_answer(stubs):
             "Expects arg[0] to be float but string is provided",
         ),
         (
-            predict_request(spec(), x=tf.compat.v1.TensorProto(dtype=1, tensor_content=b"123")),
+            predict_request(spec(), x=TensorProto(dtype=1, tensor_content=b"123")),
             "INVALID_ARGUMENT",
             "tensor parsing error: x",
         ),
