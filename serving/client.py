@@ -78,11 +78,15 @@ class Client:
 
 def _connect(url: str, timeout_s: float) -> Transport:
     parts = urlsplit(url)
-    if parts.scheme in ("grpc", "grpcs") and parts.hostname:
+    try:
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        is_address = False
+    if is_address and parts.scheme in ("grpc", "grpcs"):
         from serving.client_grpc import GrpcTransport  # here, since it imports TensorFlow
 
         return GrpcTransport(url, timeout_s)
-    if parts.scheme in ("http", "https") and parts.hostname:
+    if is_address and parts.scheme in ("http", "https"):
         return RestTransport(url, timeout_s)
     raise ServingError(
         Code.INVALID_ARGUMENT, f"{url!r} is no server's URL. Write http://localhost:8501 or grpc://localhost:8500."

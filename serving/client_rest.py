@@ -36,16 +36,16 @@ class RestTransport:
 
     def classify(self, model: str, version: int | None, images: Sequence[bytes]) -> list[Classes]:
         body = {"signature_name": "classify", "examples": [{"image/encoded": _b64(image)} for image in images]}
-        results = self._post(model, version, "classify", body)["results"]
+        results = self._post(model, version, "classify", body, "results")
         return [[(str(label), float(score)) for label, score in classes] for classes in results]
 
     def status(self, model: str) -> list[VersionStatus]:
-        statuses = self._call("GET", _model_path(model))["model_version_status"]
+        statuses = self._call("GET", _model_path(model), "model_version_status")
         return [VersionStatus(int(s["version"]), s["state"], s["status"]["error_message"]) for s in statuses]
 
     def models(self) -> list[str]:
         try:
-            return [model["name"] for model in self._call("GET", "/v1/models")["models"]]
+            return [model["name"] for model in self._call("GET", "/v1/models", "models")]
         except ServingError as error:
             if error.code is Code.UNAVAILABLE:
                 raise
@@ -57,16 +57,16 @@ class RestTransport:
 
     def _predict(self, model: str, version: int | None, signature_name: str, inputs: Any) -> np.ndarray:
         body = {"signature_name": signature_name, "inputs": inputs}
-        outputs = self._post(model, version, "predict", body)["outputs"]
+        outputs = self._post(model, version, "predict", body, "outputs")
         return np.asarray(outputs["probabilities"] if isinstance(outputs, dict) else outputs, np.float32)
 
-    def _post(self, model: str, version: int | None, verb: str, body: dict[str, Any]) -> Any:
+    def _post(self, model: str, version: int | None, verb: str, body: dict[str, Any], key: str) -> Any:
         at = "" if version is None else f"/versions/{version}"
-        return self._call(
-            "POST", f"{_model_path(model)}{at}:{verb}", orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
-        )
+        data = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        return self._call("POST", f"{_model_path(model)}{at}:{verb}", key, data)
 
-    def _call(self, method: str, path: str, body: bytes | None = None) -> Any:
+    def _call(self, method: str, path: str, key: str, body: bytes | None = None) -> Any:
+        """The value at `key` of the JSON object that the server answers."""
         try:
             status, answer = self._exchange(method, self._prefix + path, body)
         except TimeoutError:
@@ -75,19 +75,19 @@ class RestTransport:
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise unreachable(self.url, str(error) or type(error).__name__) from None
-        try:
-            value = _parse(answer)
-        except ValueError:
-            value = {"error": f"{self.url} answered {status} with no JSON: {answer[:100].decode(errors='replace')}"}
-        if status == http.client.OK and "error" not in value:
-            return value
-        code = next((code for code in Code if code.http == status), Code.UNKNOWN)
-        raise ServingError(code, str(value.get("error", answer.decode(errors="replace"))))
+        value = _parse(answer)
+        if status == http.client.OK and key in value:
+            return value[key]
+        code = next((code for code in Code if code.http == status and status != http.client.OK), Code.UNKNOWN)
+        quoted = answer[:100].decode(errors="replace")
+        raise ServingError(code, value.get("error", f"{self.url} answered {status}, not as a model server: {quoted}"))
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         while True:
-            is_reused = bool(self._idle)
-            connection = self._idle.pop() if is_reused else self._new()
+            try:
+                connection, is_reused = self._idle.pop(), True
+            except IndexError:
+                connection, is_reused = self._new(), False
             try:
                 connection.request(method, path, body, {"Content-Type": "application/json"})
                 response = connection.getresponse()
@@ -112,8 +112,13 @@ def _b64(data: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(data).decode()}
 
 
-def _parse(answer: bytes) -> Any:
+def _parse(answer: bytes) -> dict[str, Any]:
+    """A JSON object; empty where `answer` is none."""
     try:
-        return orjson.loads(answer)
+        value = orjson.loads(answer)
     except orjson.JSONDecodeError:
-        return json.loads(answer)  # takes the NaN and Infinity that TensorFlow Serving writes
+        try:
+            value = json.loads(answer)  # takes the NaN and Infinity that TensorFlow Serving writes
+        except ValueError:
+            value = None
+    return value if isinstance(value, dict) else {}
