@@ -86,7 +86,7 @@ class Server:
         """Whether every configured model can be asked and the server is not stopping."""
         return not self._stopping.is_set() and all(
             any(status.state is State.AVAILABLE for status in versions)
-            for versions in self.repository.models().values()
+            for versions in self.repository.models.statuses().values()
         )
 
     def reload(self, configs: Sequence[ModelConfig] | None) -> None:
@@ -128,7 +128,7 @@ class Server:
             admin=self._flags.rest_api_enable_admin,
         )
         app = RestApi(
-            self.repository,
+            self.repository.models,
             self._observer,
             self._executor,
             is_ready=self.is_ready,
