@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import grpc
+import numpy as np
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -22,9 +23,10 @@ from tensorflow_serving.apis import (
 
 from serving import codec_grpc, inference, model_config
 from serving.call import Call, ModelSpec, Observer
+from serving.classification import Classification
 from serving.errors import Code, ServingError
 from serving.repository import Repository
-from serving.versions import Version
+from serving.versions import Version, VersionStatus
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             examples = _examples(call, request.input)
             result = call.timed(inference.classify, version.loaded, spec.signature_name, examples, _deadline_s(context))
             return classification_pb2.ClassificationResponse(
-                model_spec=_echo(version, spec), result=codec_grpc.to_classification_result(*result)
+                model_spec=_echo(version, spec), result=codec_grpc.to_classification_result(result)
             )
 
     def Regress(
@@ -155,7 +157,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         with reply_with_status(context):
             spec = _spec_of(request)
             # TensorFlow Serving looks at the version alone here, never at the label.
-            return codec_grpc.to_status(self._repository.status(spec.name, spec.version))
+            return _to_status(self._repository.status(spec.name, spec.version))
 
     def HandleReloadConfigRequest(
         self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
@@ -218,21 +220,31 @@ def _echo(version: Version, spec: ModelSpec) -> model_pb2.ModelSpec:
     return echo
 
 
-def _examples(call: Call, proto: input_pb2.Input) -> list[bytes]:
-    examples = codec_grpc.to_examples(proto)
+def _examples(call: Call, proto: input_pb2.Input) -> np.ndarray:
+    examples = codec_grpc.request_examples(proto)
     call.examples = len(examples)
     return examples
 
 
 def _inference_result(
-    version: Version, spec: ModelSpec, result: inference.ClassifyResult | object
+    version: Version, spec: ModelSpec, result: Classification | np.ndarray
 ) -> inference_pb2.InferenceResult:
     echo = _echo(version, spec)
-    if isinstance(result, inference.ClassifyResult):
+    if isinstance(result, Classification):
         return inference_pb2.InferenceResult(
-            model_spec=echo, classification_result=codec_grpc.to_classification_result(*result)
+            model_spec=echo, classification_result=codec_grpc.to_classification_result(result)
         )
     return inference_pb2.InferenceResult(model_spec=echo, regression_result=codec_grpc.to_regression_result(result))
+
+
+def _to_status(versions: list[VersionStatus]) -> get_model_status_pb2.GetModelStatusResponse:
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for version, state, error in versions:
+        line = response.model_version_status.add(version=version, state=int(state))
+        line.status.SetInParent()
+        if error:
+            line.status.error_code, line.status.error_message = error.code.grpc, error.message
+    return response
 
 
 def _deadline_s(context: grpc.ServicerContext) -> float | None:

@@ -7,25 +7,19 @@ Source: TensorFlow Serving's predict_util, classifier and regressor, and TensorF
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from serving.classification import Classification, classification, regression
 from serving.errors import Code, ServingError
 from serving.servable import Servable
-from serving.signature import Arrays, Signature, TensorSpec, type_name
+from serving.signature import Arrays, Signature, TensorSpec
+from serving.tensor_types import type_name
 
 DEFAULT_SIGNATURE = "serving_default"
 EXAMPLES_INPUT = "inputs"
-CLASSES_OUTPUT, SCORES_OUTPUT, REGRESS_OUTPUT = "classes", "scores", "outputs"
+CLASSIFY_OUTPUTS, REGRESS_OUTPUTS = ("classes", "scores"), ("outputs",)
 CLASSIFY_METHOD, REGRESS_METHOD = "tensorflow/serving/classify", "tensorflow/serving/regress"
-
-
-class ClassifyResult(NamedTuple):
-    """`classes` object (bytes) and `scores` float32, each [N, K]; one of them is None where the signature lacks it."""
-
-    classes: np.ndarray | None
-    scores: np.ndarray | None
 
 
 def predict(
@@ -57,65 +51,38 @@ def predict(
 
 
 def classify(
-    servable: Servable, signature_name: str, examples: Sequence[bytes], deadline_s: float | None = None
-) -> ClassifyResult:
-    """Runs a signature on serialized `tf.Example`s (its input `inputs`).
+    servable: Servable, signature_name: str, examples: np.ndarray, deadline_s: float | None = None
+) -> Classification:
+    """Runs a signature on serialized `tf.Example`s, bytes [N], as its input `inputs`.
 
     Raises:
-        ServingError: INVALID_ARGUMENT for an unknown or unfitting signature, no examples, or unfitting outputs.
+        ServingError: INVALID_ARGUMENT for an unknown or unfitting signature or no examples; else as `classification`.
     """
-    signature = _examples_signature(servable, signature_name)
-    wanted = [name for name in (CLASSES_OUTPUT, SCORES_OUTPUT) if name in signature.outputs]
-    if not wanted:
-        raise ServingError(
-            Code.INVALID_ARGUMENT,
-            f"Expected classification signature outputs to contain at least one of "
-            f'"{CLASSES_OUTPUT}" or "{SCORES_OUTPUT}". Signature was: {signature_name}',
-        )
-    arrays = _run_examples(servable, signature_name, examples, wanted, deadline_s)
-    for name, array in arrays.items():
-        if array.ndim != 2 or len(array) != len(examples):
-            raise ServingError(
-                Code.INVALID_ARGUMENT,
-                f"Expected Tensor shape: [batch_size num_classes] but got {name} of shape {list(array.shape)} "
-                f"for {len(examples)} examples.",
-            )
-    return ClassifyResult(arrays.get(CLASSES_OUTPUT), arrays.get(SCORES_OUTPUT))
+    outputs = _run_examples(servable, signature_name, examples, CLASSIFY_OUTPUTS, deadline_s)
+    return classification(outputs, len(examples))
 
 
 def regress(
-    servable: Servable, signature_name: str, examples: Sequence[bytes], deadline_s: float | None = None
+    servable: Servable, signature_name: str, examples: np.ndarray, deadline_s: float | None = None
 ) -> np.ndarray:
-    """Runs a signature on serialized `tf.Example`s and returns its values, float32 [N].
+    """Runs a signature on serialized `tf.Example`s, bytes [N], and returns its values, float32 [N].
 
     Raises:
-        ServingError: INVALID_ARGUMENT for an unknown or unfitting signature, no examples, or unfitting outputs.
+        ServingError: INVALID_ARGUMENT for an unknown or unfitting signature or no examples; else as `regression`.
     """
-    signature = _examples_signature(servable, signature_name)
-    if REGRESS_OUTPUT not in signature.outputs:
-        raise ServingError(
-            Code.INVALID_ARGUMENT,
-            f'Expected regression signature outputs to contain "{REGRESS_OUTPUT}". Signature was: {signature_name}',
-        )
-    values = _run_examples(servable, signature_name, examples, [REGRESS_OUTPUT], deadline_s)[REGRESS_OUTPUT]
-    if values.shape not in ((len(examples),), (len(examples), 1)):
-        raise ServingError(
-            Code.INVALID_ARGUMENT,
-            f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got "
-            f"{list(values.shape)} for {len(examples)} examples.",
-        )
-    return values.reshape(-1)
+    outputs = _run_examples(servable, signature_name, examples, REGRESS_OUTPUTS, deadline_s)
+    return regression(outputs, len(examples))
 
 
 def multi_inference(
-    servable: Servable, tasks: Sequence[tuple[str, str]], examples: Sequence[bytes], deadline_s: float | None = None
-) -> list[ClassifyResult | np.ndarray]:
+    servable: Servable, tasks: Sequence[tuple[str, str]], examples: np.ndarray, deadline_s: float | None = None
+) -> list[Classification | np.ndarray]:
     """Runs several (signature name, method name) tasks on the same examples, in order.
 
     Raises:
         ServingError: INVALID_ARGUMENT for an unknown or repeated signature, UNIMPLEMENTED for another method.
     """
-    results: list[ClassifyResult | np.ndarray] = []
+    results: list[Classification | np.ndarray] = []
     seen = set()
     for signature_name, method_name in tasks:
         if signature_name in seen:
@@ -133,12 +100,15 @@ def multi_inference(
 
 
 def _run_examples(
-    servable: Servable, signature_name: str, examples: Sequence[bytes], outputs: Sequence[str], deadline_s: float | None
+    servable: Servable, signature_name: str, examples: np.ndarray, names: Sequence[str], deadline_s: float | None
 ) -> Arrays:
-    if not examples:
+    signature = _examples_signature(servable, signature_name)
+    if not len(examples):
         raise ServingError(Code.INVALID_ARGUMENT, "Input is empty.")
-    inputs = {EXAMPLES_INPUT: np.array(examples, dtype=object)}
-    return servable.run(signature_name, inputs, outputs, deadline_s)
+    outputs = [name for name in names if name in signature.outputs]
+    if not outputs:
+        return {}
+    return servable.run(signature_name, {EXAMPLES_INPUT: examples}, outputs, deadline_s)
 
 
 def _examples_signature(servable: Servable, signature_name: str) -> Signature:

@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 from urllib.parse import unquote
 
+import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -24,6 +25,7 @@ from serving.call import Call, ModelSpec, Observer
 from serving.errors import Code, ServingError
 from serving.images import decode_image
 from serving.repository import Repository
+from serving.versions import VersionStatus
 
 log = logging.getLogger(__name__)
 
@@ -123,9 +125,11 @@ class RestApi:
                 if api != "predict":
                     examples = codec_grpc.serialize_examples(codec_rest.decode_examples(document))
                     call.examples = len(examples)
-                    run = inference.classify if api == "classify" else inference.regress
-                    result = call.timed(run, servable, spec.signature_name, examples, deadline_s)
-                    return codec_rest.encode_results(result)
+                    if api == "classify":
+                        result = call.timed(inference.classify, servable, spec.signature_name, examples, deadline_s)
+                        return codec_rest.encode_classify(result)
+                    values = call.timed(inference.regress, servable, spec.signature_name, examples, deadline_s)
+                    return codec_rest.encode_regress(values)
                 signature = servable.signatures.get(spec.signature_name)
                 if signature is None:
                     raise ServingError(
@@ -133,7 +137,9 @@ class RestApi:
                         f'Serving signature name: "{spec.signature_name}" not found in signature def. '
                         f"Signatures of this model: {', '.join(sorted(servable.signatures))}.",
                     )
-                inputs, rows = codec_rest.decode_predict(document, signature, decode_image)
+                inputs, rows = codec_rest.decode_predict(
+                    document, signature.inputs, defaults=signature.defaults, decode_image=decode_image
+                )
                 call.took(inputs)
                 outputs = call.timed(inference.predict, servable, spec.signature_name, inputs, (), deadline_s)
                 return codec_rest.encode_predict(outputs, rows)
@@ -149,7 +155,7 @@ class RestApi:
             return self._preflight(request.headers)
         if request.method == "GET":
             if target.lower().rstrip("/") == "/v1/models":
-                return _json(codec_rest.encode_models(self._repository.models()))
+                return _json(_models_body(self._repository.models()))
             if match := STATUS.fullmatch(target):
                 return self._status(match)
         if request.method == "POST" and self._options.admin:
@@ -163,11 +169,15 @@ class RestApi:
         name, version_number, label = _model_of(match)
         if match["metadata"]:
             with self._repository.acquire(name, version_number, label) as version:
-                return _json(codec_grpc.metadata_json(name, version.version, version.loaded.signature_defs))
+                return _json(
+                    codec_grpc.encode_metadata(
+                        codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)
+                    )
+                )
         if label is not None:
             with self._repository.acquire(name, None, label) as version:
                 version_number = version.version
-        return _json(codec_rest.encode_status(self._repository.status(name, version_number)))
+        return _json(codec_rest.encode_status(map(_status_line, self._repository.status(name, version_number))))
 
     def _health(self, path: str) -> Response | None:
         """Liveness, readiness and KServe v2's paths; None when `path` is none of them."""
@@ -180,9 +190,9 @@ class RestApi:
             name = unquote(match["name"])
             try:
                 with self._repository.acquire(name, int(match["version"]) if match["version"] else None) as version:
-                    return _json(codec_rest.encode({"name": name, "version": str(version.version), "ready": True}))
+                    return _json(orjson.dumps({"name": name, "version": str(version.version), "ready": True}))
             except ServingError as error:
-                return _json(codec_rest.encode({"name": name, "ready": False, "error": error.message}), error.code.http)
+                return _json(orjson.dumps({"name": name, "ready": False, "error": error.message}), error.code.http)
         return None
 
     def _preflight(self, headers: Mapping[str, str]) -> Response:
@@ -192,7 +202,7 @@ class RestApi:
 
     async def _administer(self, action: Callable, *args: object) -> Response:
         await asyncio.get_running_loop().run_in_executor(self._executor, action, *args)
-        return _json(codec_rest.encode_models(self._repository.models()))
+        return _json(_models_body(self._repository.models()))
 
 
 def _json(body: bytes, status: int = 200) -> Response:
@@ -206,6 +216,22 @@ def _model_of(match: re.Match[str]) -> tuple[str, int | None, str | None]:
         if version > MAX_INT64:
             raise ServingError(Code.INVALID_ARGUMENT, f"Failed to convert version: {match['version']} to numeric.")
     return unquote(match["name"]), version, unquote(match["label"]) if match["label"] else None
+
+
+def _status_line(status: VersionStatus) -> codec_rest.VersionStatus:
+    code, message = (status.error.code.name, status.error.message) if status.error else ("OK", "")
+    return codec_rest.VersionStatus(status.version, status.state.name, code, message)
+
+
+def _models_body(models: Mapping[str, list[VersionStatus]]) -> bytes:
+    lines = [
+        {
+            "name": name,
+            "versions": [{"version": str(status.version), "state": status.state.name} for status in versions],
+        }
+        for name, versions in models.items()
+    ]
+    return orjson.dumps({"models": lines}, option=orjson.OPT_INDENT_2)
 
 
 def _inflated(body: bytes, encoding: str) -> bytes:

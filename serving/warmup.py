@@ -65,12 +65,12 @@ def _run(servable: Servable, record: Any) -> None:
         inputs = codec_grpc.to_arrays(request.inputs)
         inference.predict(servable, _signature(request.model_spec), inputs, list(request.output_filter))
     elif kind == "classify_log":
-        inference.classify(servable, _signature(request.model_spec), codec_grpc.to_examples(request.input))
+        inference.classify(servable, _signature(request.model_spec), codec_grpc.request_examples(request.input))
     elif kind == "regress_log":
-        inference.regress(servable, _signature(request.model_spec), codec_grpc.to_examples(request.input))
+        inference.regress(servable, _signature(request.model_spec), codec_grpc.request_examples(request.input))
     elif kind == "multi_inference_log":
         tasks = [(_signature(task.model_spec), task.method_name) for task in request.tasks]
-        inference.multi_inference(servable, tasks, codec_grpc.to_examples(request.input))
+        inference.multi_inference(servable, tasks, codec_grpc.request_examples(request.input))
     else:
         raise ServingError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
 
