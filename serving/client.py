@@ -158,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         print(ask(arguments.url, arguments.model, arguments.image))
     except ServingError as error:
-        _refuse(error.message)
+        _refuse(error.message.partition("\n")[0])  # TensorFlow's own go on with the graph's nodes
 
 
 if __name__ == "__main__":
