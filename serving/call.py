@@ -62,7 +62,7 @@ class Call:
         log = self._observer.request_log
         if log is not None and log.wants():
             log.write(self._record(code, seconds, error))
-            self._observer.metrics.request_log_count.labels(self.spec.name if self.spec else "", code.name).inc()
+            self._observer.metrics.request_log_count.labels(self._served_name(), code.name).inc()
 
     def took(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Notes the decoded inputs; the first dimension of the first is the number of examples."""
@@ -82,8 +82,7 @@ class Call:
 
     def _count(self, spec: ModelSpec, code: Code, seconds: float) -> None:
         metrics = self._observer.metrics
-        # A name nobody serves is the sender's word: as a label it would let anyone fill the server's memory.
-        name = spec.name if self.version else ""
+        name = self._served_name()
         labels = (name, str(self.version.version) if self.version else "", spec.signature_name if self.version else "")
         metrics.request_count.labels(name, code.name).inc()
         metrics.requests.labels(*labels, self.api, self.entrypoint, code.name).inc()
@@ -93,6 +92,10 @@ class Call:
         metrics.latency_seconds.labels(*labels, self.api, self.entrypoint).observe(seconds)
         metrics.example_counts.labels(name).observe(self.examples)
         metrics.example_total.labels(name).inc(self.examples)
+
+    def _served_name(self) -> str:
+        """The model's name, empty for one nobody serves: as a label it would let anyone fill the server's memory."""
+        return self.version.name if self.version else ""
 
     def _record(self, code: Code, seconds: float, error: BaseException | None) -> dict[str, object]:
         return {

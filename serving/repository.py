@@ -83,8 +83,7 @@ class Repository:
         """
         with self._changed:
             model = self._models.get(name)
-            if label is not None:
-                version = self._labelled(name, model, label)
+            version = self._labelled(name, model, label) if label is not None else _asked(version, model)
             available = model.available() if model else []
             if not available or (version is not None and version not in available):
                 raise self._not_found(name, version, available)
@@ -102,6 +101,7 @@ class Repository:
         with self._changed:
             model = self._models.get(name)
             versions = model.versions if model else {}
+            version = _asked(version, model)
             if not versions:
                 raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
             if version is not None and version not in versions:
@@ -356,3 +356,8 @@ class Repository:
         ended = [n for n, v in sorted(model.versions.items()) if v.state is State.END and n not in wanted]
         for number in ended[:-ENDED_VERSIONS_KEPT]:
             del model.versions[number]
+
+
+def _asked(version: int | None, model: Model | None) -> int | None:
+    """OpenVINO Model Server's clients ask for version 0 when they mean the latest; a model may still have a 0."""
+    return None if version == 0 and (model is None or 0 not in model.versions) else version

@@ -32,3 +32,7 @@ class RequestLog:
         with self._lock:
             self._file.write(line + "\n")
             self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not sys.stdout:
+            self._file.close()

@@ -79,6 +79,8 @@ class Server:
             close()
         self._executor.shutdown()
         self.repository.stop()
+        if self._observer.request_log:
+            self._observer.request_log.close()
 
     def is_ready(self) -> bool:
         """Whether every configured model can be asked and the server is not stopping."""

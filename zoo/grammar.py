@@ -96,7 +96,7 @@ def parse(pattern, *, filters=None, units=None, optional=True):
 
 def format(rows):
     """The shortest pattern that gives `rows`, repeats folded: parse(format(rows)) == rows."""
-    words = [_word(row, isinstance(after, Activation)) for row, after in zip(rows, (*rows[1:], None), strict=False)]
+    words = [_word(row, after) for row, after in zip(rows, (*rows[1:], None), strict=False)]
     fully_connected = [at for at, row in enumerate(rows) if isinstance(row, Dense)]
     if fully_connected:
         words[fully_connected[-1]] = words[fully_connected[-1]].replace("FC(classes)", "FC")
@@ -245,48 +245,16 @@ def _row(layer, number):
     return Activation(layer.word.lower())
 
 
-def _word(row, before_activation):
-    """The pattern of one row; `before_activation` says whether the next row is an `Activation`."""
-    match row:
-        case Conv():
-            settings = [f"{row.kernel}x{row.kernel}", row.filters, *_unusual(row, stride=1)]
-            settings += [] if row.bias else ["no bias"]
-            return _with_activation("CONV", settings, row, before_activation)
-        case Dense():
-            return _with_activation("FC", [row.units], row, before_activation)
-        case MaxPool() | AveragePool():
-            settings = [] if row.size == row.stride == 2 else [f"{row.size}x{row.size}", f"stride {row.stride}"]
-            settings += ["average"] if isinstance(row, AveragePool) else []
-            return _call("POOL", settings + _unusual(row, stride=row.stride))
-        case Dropout():
-            return f"DROP({row.rate})"
-        case BatchNorm():
-            return "NORM"
-        case GlobalAverage():
-            return "MEAN"
-        case Activation():
-            return _activation(row.function)
-    raise TypeError(f"{row!r} is not a row of an architecture table.")
-
-
-def _unusual(row, stride):
-    return [f"stride {row.stride}"] * (row.stride != stride) + ["valid"] * (row.padding == "valid")
-
-
-def _with_activation(word, settings, row, before_activation):
-    if row.activation:
-        return f"{_call(word, settings)} -> {_activation(row.activation)}"
-    return _call(word, [*settings, "linear"] if before_activation else settings)
-
-
-def _call(word, settings):
-    return f"{word}({', '.join(map(str, settings))})" if settings else word
-
-
-def _activation(function):
-    if function not in ACTIVATIONS:
-        raise ValueError(f"A pattern has no word for the activation {function!r}, only for {', '.join(ACTIVATIONS)}.")
-    return function.upper()
+def _word(row, after):
+    """The pattern of `row`; `after` is the row that follows."""
+    for function in (getattr(row, "activation", None), getattr(row, "function", None)):
+        if function and function not in ACTIVATIONS:
+            raise ValueError(
+                f"A pattern has no word for the activation {function!r}, only for {', '.join(ACTIVATIONS)}."
+            )
+    if isinstance(row, Conv | Dense) and row.activation is None and isinstance(after, Activation):
+        return str(row).removesuffix(")") + ", linear)"
+    return str(row)
 
 
 def _fold(words):

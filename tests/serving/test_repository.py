@@ -230,6 +230,15 @@ def test_what_is_not_there_is_refused_in_the_contracts_words(repository, write, 
     assert refused.value.message.startswith(message)
 
 
+@pytest.mark.parametrize("versions, expected", [((1, 2), 2), ((0, 2), 0)])
+def test_version_0_is_the_latest_where_there_is_no_0(repository, write, versions, expected):
+    for version in versions:
+        base_path = write("m", version)
+    repository.replace([ModelConfig("m", base_path, All())])
+    with repository.acquire("m", 0) as version:
+        assert version.version == expected
+
+
 def test_status_of_what_was_never_there_is_not_found(repository, write):
     repository.replace([ModelConfig("m", write("m", 1))])
     with pytest.raises(ServingError, match="^Could not find any versions of model x$"):
