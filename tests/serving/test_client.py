@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from serving import client
 from serving.client import Client, VersionStatus
 from serving.errors import Code, ServingError
 
+ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 30
 
 
@@ -328,14 +330,23 @@ def test_command_line_asks_over_grpc(urls, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[1].startswith("  night   80.0%  ██████")
 
 
+def test_command_line_prints_to_a_terminal_without_blocks(urls, tmp_path):
+    (tmp_path / "dusk.png").write_bytes(png(51))
+    command = [sys.executable, "-m", "serving.client", "--url", urls.rest, "--image", str(tmp_path / "dusk.png")]
+
+    printed = subprocess.run(command, env={"PYTHONIOENCODING": "ascii"}, capture_output=True, check=True, cwd=ROOT)
+
+    assert printed.stdout.splitlines()[1] == b"  night   80.0%  " + b"#" * 50
+
+
 def test_table_is_the_top_five_in_80_columns():
     classes = [("a name that is much longer than the room there is for it", 0.5), *((str(n), 0.1) for n in range(9))]
 
-    lines = client.table(classes, "#").splitlines()
+    lines = client.table(classes).splitlines()
 
     assert len(lines) == 5
-    assert lines[0].startswith("  a name that is much lon…   50.0%  ####")
-    assert lines[1].startswith("  0                          10.0%  ##")
+    assert lines[0].startswith("  a name that is much lon…   50.0%  ████")
+    assert lines[1].startswith("  0                          10.0%  ██")
     assert len(client.table([("x" * 99, 1.0)])) == 80
 
 
