@@ -12,7 +12,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from zoo import windows
+from zoo import graph, windows
 from zoo.kinds import CONVOLUTIONS, DENSE, GLOBAL_POOLS, POINTWISE, POOLS, TRANSPOSED, VIEWS, kind
 
 BIASES = {"bias", "beta"}
@@ -85,15 +85,14 @@ def account(model, *, input_shape=None):
     Raises:
         ValueError: for a subclassed or unbuilt model, and where the size is missing or not the model's.
     """
-    if not isinstance(model, keras.Function | keras.Sequential) or not model.built:
+    if not graph.is_graph(model):
         raise ValueError(
             f"Model {model.name!r} is a {type(model).__name__} without a graph of layers to count: "
             "expected a functional model, or a sequential one that has been built."
         )
     names = {id(op.output): op.name for op in keras.Function(model.inputs, model.outputs).operations}
     inputs = [keras.KerasTensor(shape, x.dtype, name=names[id(x)]) for shape, x in _sized(model, input_shape)]
-    uses = [_Use(x.name, None, (), (x,), None, windows.image_sight(x.shape)) for x in inputs]
-    _walk(model, inputs, "", uses, {id(use.gives[0]): use.sight for use in uses})
+    uses = _follow(model, inputs)
     readers = collections.Counter(id(x) for use in uses for x in use.given)
     counted = set()
     return Account(model.name, tuple(_layer_account(use, readers, counted) for use in uses))
@@ -128,25 +127,22 @@ class _Use(NamedTuple):
     sight: windows.Sight | None
 
 
-def _walk(model, inputs, prefix, uses, sights):
-    """Follows `inputs` through the graph of `model`, adding each use of a layer to `uses`; returns the outputs.
+def _follow(model, inputs):
+    """Every _Use of a layer on the way of `inputs` through the graph of `model`."""
+    uses = [_Use(x.name, None, (), (x,), None, windows.image_sight(x.shape)) for x in inputs]
+    sights = {id(use.gives[0]): use.sight for use in uses}  # `uses` keeps the tensors, and so their ids, alive
 
-    `sights` maps the id of each tensor seen to its Sight; `uses` keeps those tensors alive.
-    """
-
-    def call(op, *args, **kwargs):
+    def call(name, op, args, kwargs):
         given = tuple(x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor))
-        if isinstance(op, keras.Function | keras.Sequential):
-            return _walk(op, given, f"{prefix}{op.name}/", uses, sights)
         gives = tuple(keras.tree.flatten(op.compute_output_spec(*args, **kwargs)))
         window = windows.window(op, given[0].shape, gives[0].shape)
         sight = windows.sight(op, window, [x.shape for x in given], gives[0].shape, [sights[id(x)] for x in given])
-        uses.append(_Use(prefix + op.name, op, given, gives, window, sight))
+        uses.append(_Use(name, op, given, gives, window, sight))
         sights.update({id(x): sight for x in gives})
         return gives
 
-    # Keras walks a graph on the caller's terms only here; `clone_model` stands on it too.
-    return keras.Function(model.inputs, model.outputs)._run_through_graph(inputs, call_fn=call)
+    graph.walk(model, inputs, call)
+    return uses
 
 
 def _layer_account(use, readers, counted):

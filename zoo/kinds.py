@@ -4,7 +4,7 @@ Names and not classes: merges are found under the same name as layers and as the
 the layers are private to keras.applications. A subclass counts as what it derives from.
 """
 
-CONVOLUTIONS = {"Conv1D", "Conv2D", "Conv3D"}
+CONVOLUTIONS = {"Conv1D", "Conv2D", "Conv3D", "ConvolvedDense"}
 CONVOLUTIONS |= {"DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
 TRANSPOSED = {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"}
 POOLS = {f"{how}Pooling{rank}D" for how in ("Max", "Average") for rank in (1, 2, 3)}
