@@ -1,6 +1,6 @@
 """The Python client and its command line: images to a server of TensorFlow Serving's API, over REST or gRPC.
 
-Over REST it imports no TensorFlow and starts in 0.25 s of processor time, 0.2 of them numpy's.
+Over REST it imports no TensorFlow and starts in 0.10 s of processor time, nearly all of it numpy's.
 """
 
 import argparse
@@ -119,12 +119,12 @@ def _newest_available(client: Client) -> int:
     return max(available)
 
 
-def table(classes: Classes, bar: str = "█") -> str:
+def table(classes: Classes) -> str:
     """The top five classes, each with its probability and a bar, in at most 80 columns."""
     top = [(name if len(name) <= LABEL_COLUMNS else f"{name[: LABEL_COLUMNS - 1]}…", p) for name, p in classes[:TOP]]
     widest = max((len(name) for name, _ in top), default=0)
     room = COLUMNS - widest - len("    100.0%  ")
-    return "\n".join(f"  {name:<{widest}}  {p:6.1%}  {bar * round(p * room)}".rstrip() for name, p in top)
+    return "\n".join(f"  {name:<{widest}}  {p:6.1%}  {'█' * round(p * room)}".rstrip() for name, p in top)
 
 
 def ask(url: str, model_name: str, image: str) -> str:
@@ -135,8 +135,7 @@ def ask(url: str, model_name: str, image: str) -> str:
         start = time.perf_counter()
         classes = client.classify([picture], version=version)[0]
         latency_ms = (time.perf_counter() - start) * 1000
-        bar = "█" if "utf" in (sys.stdout.encoding or "").lower() else "#"
-        return f"{client.model_name} version {version}: {latency_ms:.1f} ms\n{table(classes, bar)}"
+        return f"{client.model_name} version {version}: {latency_ms:.1f} ms\n{table(classes)}"
 
 
 class _Parser(argparse.ArgumentParser):  # not tyro, whose import takes as long as all of the client's
@@ -156,9 +155,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="", help="the model's name; over REST the server's only one if left out")
     arguments = parser.parse_args(argv)
     try:
-        print(ask(arguments.url, arguments.model, arguments.image))
+        answer = ask(arguments.url, arguments.model, arguments.image)
     except ServingError as error:
-        _refuse(error.message)
+        _refuse(error.message.partition("\n")[0])  # TensorFlow's own go on with the graph's nodes
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        answer.encode(encoding)
+    except UnicodeEncodeError:  # a terminal without blocks, or without a class name's letters
+        answer = answer.replace("█", "#").encode(encoding, "replace").decode(encoding)
+    print(answer)
 
 
 if __name__ == "__main__":

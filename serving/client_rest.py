@@ -1,6 +1,6 @@
 """The client's REST half: JSON over the standard library's HTTP.
 
-Not httpx, which took 0.24 s of processor time to import where click and rich are installed too, against 0.03 s here.
+Not httpx, whose import takes 0.14 s of processor time where click and rich are installed too; this takes 0.03 s.
 """
 
 import base64

@@ -25,6 +25,7 @@ from serving import codec_grpc, inference, model_config
 from serving.call import Call, ModelSpec, Observer
 from serving.classification import Classification
 from serving.errors import Code, ServingError
+from serving.models import Models
 from serving.repository import Repository
 from serving.versions import Version, VersionStatus
 
@@ -41,8 +42,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         as_content: answer with `tensor_content` instead of the typed fields.
     """
 
-    def __init__(self, repository: Repository, observer: Observer, *, as_content: bool = False) -> None:
-        self._repository = repository
+    def __init__(self, models: Models, observer: Observer, *, as_content: bool = False) -> None:
+        self._models = models
         self._observer = observer
         self._as_content = as_content
 
@@ -99,7 +100,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                     f"{', '.join(sorted({spec.name for spec in specs}))}.",
                 )
             call.spec = specs[0]
-            with self._repository.acquire(*specs[0][:3]) as version:
+            with self._models.acquire(*specs[0][:3]) as version:
                 call.version = version
                 examples = _examples(call, request.input)
                 tasks = [
@@ -122,7 +123,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             for field in request.metadata_field:
                 if field != "signature_def":
                     raise ServingError(Code.INVALID_ARGUMENT, f"Metadata field {field} is not supported")
-            with self._repository.acquire(*spec[:3]) as version:
+            with self._models.acquire(*spec[:3]) as version:
                 call.version = version
                 return codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)
 
@@ -132,7 +133,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     ) -> Iterator[tuple[Call, Version, ModelSpec]]:
         with reply_with_status(context), self._call(api, request) as call:
             call.spec = spec = _spec_of(request)
-            with self._repository.acquire(*spec[:3]) as version:
+            with self._models.acquire(*spec[:3]) as version:
                 call.version = version
                 yield call, version, spec
 
@@ -149,6 +150,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     def __init__(self, repository: Repository, metric: Callable[[str], int]) -> None:
         self._repository = repository
+        self._models = repository.models
         self._metric = metric
 
     def GetModelStatus(
@@ -157,7 +159,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         with reply_with_status(context):
             spec = _spec_of(request)
             # TensorFlow Serving looks at the version alone here, never at the label.
-            return _to_status(self._repository.status(spec.name, spec.version))
+            return _to_status(self._models.status(spec.name, spec.version))
 
     def HandleReloadConfigRequest(
         self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext

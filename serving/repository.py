@@ -17,9 +17,10 @@ from pathlib import Path
 
 from serving.errors import Code, ServingError
 from serving.model_config import ModelConfig
+from serving.models import Models
 from serving.servable import Servable
 from serving.storage import fingerprint, versions_on_disk, wanted_versions
-from serving.versions import Model, State, Version, VersionStatus
+from serving.versions import Model, State, Version
 
 log = logging.getLogger(__name__)
 
@@ -64,61 +65,14 @@ class Repository:
         self._options = options or Options()
         self._on_change = on_change
         self._clock = clock
-        self._models: dict[str, Model] = {}
-        self._changed = threading.Condition(threading.RLock())
+        self.models = Models()
+        self._changed = self.models.changed
         self._stopping = False
         self._dirty = False
         self._loaders = concurrent.futures.ThreadPoolExecutor(self._options.num_load_threads or 1, "load")
         self._unloaders = concurrent.futures.ThreadPoolExecutor(self._options.num_unload_threads or 1, "unload")
         self._thread = threading.Thread(target=self._run, name="repository", daemon=True)
         self._thread.start()
-
-    # Requests
-
-    def acquire(self, name: str, version: int | None = None, label: str | None = None) -> Version:
-        """The asked version, held until the `with` block around it ends; the latest where neither is given.
-
-        Raises:
-            ServingError: NOT_FOUND for an unknown model or version, INVALID_ARGUMENT for an unknown label.
-        """
-        with self._changed:
-            model = self._models.get(name)
-            version = self._labelled(name, model, label) if label is not None else _asked(version, model)
-            available = model.available() if model else []
-            if not available or (version is not None and version not in available):
-                raise self._not_found(name, version, available)
-            chosen = model.versions[available[-1] if version is None else version]  # type: ignore[union-attr]
-            with chosen.idle:
-                chosen.in_flight += 1
-            return chosen
-
-    def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
-        """States of one version or, newest first, of all that this server has seen.
-
-        Raises:
-            ServingError: NOT_FOUND when there is none.
-        """
-        with self._changed:
-            model = self._models.get(name)
-            versions = model.versions if model else {}
-            version = _asked(version, model)
-            if not versions:
-                raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
-            if version is not None and version not in versions:
-                raise ServingError(Code.NOT_FOUND, f"Could not find version {version} of model {name}")
-            numbers = sorted(versions, reverse=True) if version is None else [version]
-            return [VersionStatus(number, versions[number].state, versions[number].error) for number in numbers]
-
-    def models(self) -> dict[str, list[VersionStatus]]:
-        """{name: states of its versions} for every configured model."""
-        with self._changed:
-            configured = [name for name, model in self._models.items() if model.config]
-            return {name: self.status(name) if self._models[name].versions else [] for name in sorted(configured)}
-
-    def is_available(self, name: str) -> bool:
-        """Whether some version of `name` can be asked."""
-        with self._changed:
-            return name in self._models and bool(self._models[name].available())
 
     # Configuration
 
@@ -127,34 +81,15 @@ class Repository:
         by_name = {config.name: config for config in configs}
         with self._changed:
             for name, config in by_name.items():
-                self._models.setdefault(name, Model(config)).config = config
-            for name, model in self._models.items():
+                self.models.by_name.setdefault(name, Model(config)).config = config
+            for name, model in self.models.by_name.items():
                 if name not in by_name:
                     model.config, model.labels = None, {}
         self.poll()
 
     def configs(self) -> tuple[ModelConfig, ...]:
         with self._changed:
-            return tuple(model.config for model in self._models.values() if model.config)
-
-    def assign_labels(self) -> None:
-        """Makes every model's labels those of its configuration.
-
-        Raises:
-            ServingError: FAILED_PRECONDITION when a label's version cannot be asked; then no label moves.
-        """
-        with self._changed:
-            for name, model in self._models.items():
-                for label, version in (model.config.version_labels if model.config else {}).items():
-                    may_wait = self._options.allow_version_labels_for_unavailable_models and label not in model.labels
-                    if version not in model.available() and model.labels.get(label) != version and not may_wait:
-                        raise ServingError(
-                            Code.FAILED_PRECONDITION,
-                            f"Request to assign label to version {version} of model {name}, "
-                            f"which is not currently available for inference",
-                        )
-            for model in self._models.values():
-                model.labels = dict(model.config.version_labels) if model.config else {}
+            return tuple(model.config for model in self.models.by_name.values() if model.config)
 
     def replace(self, configs: Iterable[ModelConfig], stop: Callable[[], bool] = lambda: False) -> None:
         """Applies `configs` and returns once every model of them can be asked, labels included, or `stop()` says so.
@@ -166,6 +101,25 @@ class Repository:
         self.apply(configs)
         self.wait_until_loaded([config.name for config in configs], stop)
         self.assign_labels()
+
+    def assign_labels(self) -> None:
+        """Makes every model's labels those of its configuration.
+
+        Raises:
+            ServingError: FAILED_PRECONDITION when a label's version cannot be asked; then no label moves.
+        """
+        with self._changed:
+            for name, model in self.models.by_name.items():
+                for label, version in (model.config.version_labels if model.config else {}).items():
+                    may_wait = self._options.allow_version_labels_for_unavailable_models and label not in model.labels
+                    if version not in model.available() and model.labels.get(label) != version and not may_wait:
+                        raise ServingError(
+                            Code.FAILED_PRECONDITION,
+                            f"Request to assign label to version {version} of model {name}, "
+                            f"which is not currently available for inference",
+                        )
+            for model in self.models.by_name.values():
+                model.labels = dict(model.config.version_labels) if model.config else {}
 
     def wait_until_loaded(self, names: Sequence[str], stop: Callable[[], bool] = lambda: False) -> None:
         """Returns when every one of `names` has its wanted versions available, or `stop()` says so.
@@ -202,7 +156,7 @@ class Repository:
                 log.warning("Model %r: %s cannot be read (%s); nothing changes.", name, config.base_path, error)
                 continue
             with self._changed:
-                model = self._models[name]
+                model = self.models.by_name[name]
                 if not found and (model.wanted or not model.versions):
                     log.warning(
                         "Model %r: no version under %s. Did you forget to name your leaf directory as a number "
@@ -232,7 +186,7 @@ class Repository:
 
     def _reconcile(self) -> None:
         with self._changed:
-            for name, model in self._models.items():
+            for name, model in self.models.by_name.items():
                 wanted = model.wanted if model.config else {}
                 for number, path in wanted.items():
                     version = model.versions.get(number)
@@ -295,7 +249,9 @@ class Repository:
     def _retry_rewritten(self) -> None:
         """Lets a version that failed load again at once when its directory has changed since: it was being copied."""
         with self._changed:
-            failed = [v for m in self._models.values() for v in m.versions.values() if v.error and not v.servable]
+            failed = [
+                v for m in self.models.by_name.values() for v in m.versions.values() if v.error and not v.servable
+            ]
         for version in failed:
             if version.retry_at_s is None and version.state is not State.END:
                 continue
@@ -308,9 +264,11 @@ class Repository:
     def _is_due(self, version: Version) -> bool:
         return version.retry_at_s is not None and version.retry_at_s <= self._clock()
 
+    def _versions(self) -> list[Version]:
+        return [version for model in self.models.by_name.values() for version in model.versions.values()]
+
     def _retry_times_s(self) -> list[float]:
-        every = (version for model in self._models.values() for version in model.versions.values())
-        return [version.retry_at_s for version in every if version.retry_at_s is not None]
+        return [version.retry_at_s for version in self._versions() if version.retry_at_s is not None]
 
     def _move(self, version: Version, state: State) -> None:
         version.state = state
@@ -323,7 +281,7 @@ class Repository:
         self._on_change(version)
 
     def _still_loading(self, name: str) -> bool:
-        model = self._models[name]
+        model = self.models.by_name[name]
         if not model.wanted:
             return model.config is not None
         for number in model.wanted:
@@ -332,32 +290,7 @@ class Repository:
                 raise version.error
         return any(model.versions[number].state is not State.AVAILABLE for number in model.wanted)
 
-    def _labelled(self, name: str, model: Model | None, label: str) -> int:
-        if model is None:
-            raise self._not_found(name, None, [])
-        if label not in model.labels:
-            known = ", ".join(model.labels) or "none"
-            raise ServingError(
-                Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}. Labels of {name}: {known}."
-            )
-        return model.labels[label]
-
-    def _not_found(self, name: str, version: int | None, available: list[int]) -> ServingError:
-        request = f"Latest({name})" if version is None else f"Specific({name}, {version})"
-        if available:
-            rest = f"Loaded versions: {', '.join(map(str, available))}."
-        elif served := [other for other, model in self._models.items() if model.available()]:
-            rest = f"Models served: {', '.join(sorted(served))}."
-        else:
-            rest = "No model is loaded."
-        return ServingError(Code.NOT_FOUND, f"Servable not found for request: {request}. {rest}")
-
     def _forget_ended(self, model: Model, wanted: Mapping[int, Path]) -> None:
         ended = [n for n, v in sorted(model.versions.items()) if v.state is State.END and n not in wanted]
         for number in ended[:-ENDED_VERSIONS_KEPT]:
             del model.versions[number]
-
-
-def _asked(version: int | None, model: Model | None) -> int | None:
-    """OpenVINO Model Server's clients ask for version 0 when they mean the latest; a model may still have a 0."""
-    return None if version == 0 and (model is None or 0 not in model.versions) else version

@@ -24,7 +24,7 @@ from serving import codec_grpc, codec_rest, inference, metrics, model_config
 from serving.call import Call, ModelSpec, Observer
 from serving.errors import Code, ServingError
 from serving.images import decode_image
-from serving.repository import Repository
+from serving.models import Models
 from serving.versions import VersionStatus
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class RestApi:
 
     def __init__(
         self,
-        repository: Repository,
+        models: Models,
         observer: Observer,
         executor: Executor,
         *,
@@ -75,7 +75,7 @@ class RestApi:
         unload: Callable[[str], None],
         options: RestOptions,
     ) -> None:
-        self._repository = repository
+        self._models = models
         self._observer = observer
         self._executor = executor
         self._is_ready = is_ready
@@ -119,7 +119,7 @@ class RestApi:
                 name, version_number, label, codec_rest.signature_name(document) or inference.DEFAULT_SIGNATURE
             )
             call.spec = spec
-            with self._repository.acquire(*spec[:3]) as version:
+            with self._models.acquire(*spec[:3]) as version:
                 call.version = version
                 servable = version.loaded
                 if api != "predict":
@@ -155,7 +155,7 @@ class RestApi:
             return self._preflight(request.headers)
         if request.method == "GET":
             if target.lower().rstrip("/") == "/v1/models":
-                return _json(_models_body(self._repository.models()))
+                return _json(_models_body(self._models.statuses()))
             if match := STATUS.fullmatch(target):
                 return self._status(match)
         if request.method == "POST" and self._options.admin:
@@ -168,16 +168,16 @@ class RestApi:
     def _status(self, match: re.Match[str]) -> Response:
         name, version_number, label = _model_of(match)
         if match["metadata"]:
-            with self._repository.acquire(name, version_number, label) as version:
+            with self._models.acquire(name, version_number, label) as version:
                 return _json(
                     codec_grpc.encode_metadata(
                         codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)
                     )
                 )
         if label is not None:
-            with self._repository.acquire(name, None, label) as version:
+            with self._models.acquire(name, None, label) as version:
                 version_number = version.version
-        return _json(codec_rest.encode_status(map(_status_line, self._repository.status(name, version_number))))
+        return _json(codec_rest.encode_status(map(_status_line, self._models.status(name, version_number))))
 
     def _health(self, path: str) -> Response | None:
         """Liveness, readiness and KServe v2's paths; None when `path` is none of them."""
@@ -189,7 +189,7 @@ class RestApi:
         if match := READY_MODEL.fullmatch(path):
             name = unquote(match["name"])
             try:
-                with self._repository.acquire(name, int(match["version"]) if match["version"] else None) as version:
+                with self._models.acquire(name, int(match["version"]) if match["version"] else None) as version:
                     return _json(orjson.dumps({"name": name, "version": str(version.version), "ready": True}))
             except ServingError as error:
                 return _json(orjson.dumps({"name": name, "ready": False, "error": error.message}), error.code.http)
@@ -202,7 +202,7 @@ class RestApi:
 
     async def _administer(self, action: Callable, *args: object) -> Response:
         await asyncio.get_running_loop().run_in_executor(self._executor, action, *args)
-        return _json(_models_body(self._repository.models()))
+        return _json(_models_body(self._models.statuses()))
 
 
 def _json(body: bytes, status: int = 200) -> Response:

@@ -66,6 +66,13 @@ def load(name_or_folder, *, data_dir=None, image_size=None, seed=0):
     return Dataset(name_or_folder, class_names, train, test, source)
 
 
+def hold_out(split, share, seed):
+    """(the rest, a seeded random `share` of `split`, at least one image)."""
+    order = np.random.default_rng(seed).permutation(len(split.labels))
+    count = max(1, round(share * len(order)))
+    return split.take(np.sort(order[count:])), split.take(np.sort(order[:count]))
+
+
 def load_named(name, data_dir):
     """((images, labels) of train and of test, where they came from)."""
     if name in ("fashion_mnist", "mnist") and data_dir:

@@ -1,10 +1,10 @@
-import contextlib
 import http.server
 import io
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +15,8 @@ import tensorflow as tf
 from serving import client
 from serving.client import Client, VersionStatus
 from serving.errors import Code, ServingError
-from serving.flags import Flags
-from serving.server import Server
 
+ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 30
 
 
@@ -61,21 +60,8 @@ class Urls(NamedTuple):
     grpc: str
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-@contextlib.contextmanager
-def running(**flags):
-    grpc_port, rest_port = free_port(), free_port()
-    server = Server(Flags(port=grpc_port, rest_api_port=rest_port, engine="tensorflow", **flags))
-    server.start()
-    try:
-        yield Urls(f"http://127.0.0.1:{rest_port}", f"grpc://127.0.0.1:{grpc_port}")
-    finally:
-        server.stop()
+def urls_of(server):
+    return Urls(f"http://127.0.0.1:{server.flags.rest_api_port}", f"grpc://127.0.0.1:{server.flags.port}")
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +73,9 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def urls(models):
-    with running(model_name="brightness", model_base_path=str(models / "brightness")) as urls:
-        yield urls
+def urls(start_server, models):
+    with start_server(model_name="brightness", model_base_path=str(models / "brightness")) as server:
+        yield urls_of(server)
 
 
 @pytest.fixture(params=Urls._fields)
@@ -194,30 +180,26 @@ def test_grpc_needs_the_models_name(urls):
         asked.status()
 
 
-def test_several_models_need_a_name_and_are_listed(models, tmp_path):
+def test_several_models_need_a_name_and_are_listed(start_server, models, tmp_path):
     for name in ("first", "second"):
         (tmp_path / name).symlink_to(models / "brightness")
 
-    with running(models_root=str(tmp_path)) as urls, Client(urls.rest) as asked:
+    with start_server(models_root=str(tmp_path)) as server, Client(urls_of(server).rest) as asked:
         with pytest.raises(ServingError, match="Name the model to ask. The server has: first, second."):
             asked.status()
 
 
-def test_kept_connection_outlives_a_restarted_server(models):
+def test_kept_connection_outlives_a_restarted_server(start_server, free_port, models):
     flags = {"model_name": "brightness", "model_base_path": str(models / "brightness")}
-    port, rest_port = free_port(), free_port()
+    rest_port = free_port()
     with Client(f"http://127.0.0.1:{rest_port}", "brightness") as asked:
         for _ in range(2):
-            server = Server(Flags(port=port, rest_api_port=rest_port, engine="tensorflow", **flags))
-            server.start()
-            statuses = asked.status()
-            server.stop()
-
-            assert statuses == [VersionStatus(3, "AVAILABLE", "")]
+            with start_server(rest_api_port=rest_port, **flags):
+                assert asked.status() == [VersionStatus(3, "AVAILABLE", "")]
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
-def test_unreachable_server_is_named(scheme):
+def test_unreachable_server_is_named(free_port, scheme):
     url = f"{scheme}://127.0.0.1:{free_port()}"
 
     with Client(url, "m") as asked, pytest.raises(ServingError, match=f"No server answers at {url} ") as refused:
@@ -336,9 +318,8 @@ def test_command_line_prints_classes_with_bars_version_and_milliseconds(urls, tm
 
     heading, night, day = capsys.readouterr().out.splitlines()
     assert heading.startswith("brightness version 3: ") and heading.endswith(" ms")
-    assert night.startswith("  night   80.0%  ██████") and day.startswith("  day     20.0%  ███")
-    assert night.count("█") == 4 * day.count("█")
-    assert len(night) <= 80
+    assert night == "  night   80.0%  " + "█" * 50  # of the 63 columns that are left of 80
+    assert day == "  day     20.0%  " + "█" * 13
 
 
 def test_command_line_asks_over_grpc(urls, tmp_path, capsys):
@@ -349,14 +330,23 @@ def test_command_line_asks_over_grpc(urls, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[1].startswith("  night   80.0%  ██████")
 
 
+def test_command_line_prints_to_a_terminal_without_blocks(urls, tmp_path):
+    (tmp_path / "dusk.png").write_bytes(png(51))
+    command = [sys.executable, "-m", "serving.client", "--url", urls.rest, "--image", str(tmp_path / "dusk.png")]
+
+    printed = subprocess.run(command, env={"PYTHONIOENCODING": "ascii"}, capture_output=True, check=True, cwd=ROOT)
+
+    assert printed.stdout.splitlines()[1] == b"  night   80.0%  " + b"#" * 50
+
+
 def test_table_is_the_top_five_in_80_columns():
     classes = [("a name that is much longer than the room there is for it", 0.5), *((str(n), 0.1) for n in range(9))]
 
-    lines = client.table(classes, "#").splitlines()
+    lines = client.table(classes).splitlines()
 
     assert len(lines) == 5
-    assert lines[0].startswith("  a name that is much lon…   50.0%  ####")
-    assert lines[1].startswith("  0                          10.0%  ##")
+    assert lines[0].startswith("  a name that is much lon…   50.0%  ████")
+    assert lines[1].startswith("  0                          10.0%  ██")
     assert len(client.table([("x" * 99, 1.0)])) == 80
 
 
@@ -379,7 +369,7 @@ def test_picture_that_the_server_cannot_read_is_refused_in_one_sentence(urls, tm
     assert sentence.count("\n") == 1
 
 
-def test_unreachable_server_is_refused_in_one_sentence(tmp_path, capsys):
+def test_unreachable_server_is_refused_in_one_sentence(free_port, tmp_path, capsys):
     (tmp_path / "dusk.png").write_bytes(png(51))
     url = f"http://127.0.0.1:{free_port()}"
 

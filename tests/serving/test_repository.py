@@ -97,7 +97,7 @@ def write(tmp_path):
 
 
 def served(repository, name="m"):
-    return sorted(status.version for status in repository.status(name) if status.state is State.AVAILABLE)
+    return sorted(status.version for status in repository.models.status(name) if status.state is State.AVAILABLE)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_version_policy_chooses_what_is_served(repository, write, policy, expect
 def test_latest_version_answers_when_none_is_asked_for(repository, write):
     write("m", 9)
     repository.replace([ModelConfig("m", write("m", 10), All())])
-    with repository.acquire("m") as version:
+    with repository.models.acquire("m") as version:
         assert version.version == 10
 
 
@@ -140,9 +140,9 @@ def test_bad_new_version_leaves_the_old_one_serving_and_shows_its_error(reposito
     write("m", 2, "bad")
     repository.poll()
     seen.wait(2, State.END, "unreadable")
-    with repository.acquire("m") as version:
+    with repository.models.acquire("m") as version:
         assert version.version == 1
-    status = repository.status("m", 2)[0]
+    status = repository.models.status("m", 2)[0]
     assert (status.state, status.error.code) == (State.END, Code.DATA_LOSS)
 
 
@@ -170,7 +170,7 @@ def test_version_written_to_while_it_loads_is_not_served_half(repository, write,
 
 def test_version_in_use_is_unloaded_only_after_its_last_request(repository, write, seen, loads):
     repository.replace([ModelConfig("m", write("m", 1))])
-    with repository.acquire("m"):
+    with repository.models.acquire("m"):
         write("m", 2)
         repository.poll()
         seen.wait(2, State.AVAILABLE)
@@ -185,7 +185,7 @@ def test_model_out_of_the_configuration_is_unloaded(repository, write, seen):
     repository.replace([two])
     seen.wait(1, State.END)
     with pytest.raises(ServingError, match=r"Servable not found for request: Latest\(one\)"):
-        repository.acquire("one")
+        repository.models.acquire("one")
     assert served(repository, "two") == [2]
 
 
@@ -225,7 +225,7 @@ def test_failed_load_is_tried_again_and_then_given_up(loads, seen, write):
 def test_what_is_not_there_is_refused_in_the_contracts_words(repository, write, name, version, label, code, message):
     repository.replace([ModelConfig("m", write("m", 1), Latest(), {"stable": 1})])
     with pytest.raises(ServingError) as refused:
-        repository.acquire(name, version, label)
+        repository.models.acquire(name, version, label)
     assert refused.value.code is code
     assert refused.value.message.startswith(message)
 
@@ -235,22 +235,22 @@ def test_version_0_is_the_latest_where_there_is_no_0(repository, write, versions
     for version in versions:
         base_path = write("m", version)
     repository.replace([ModelConfig("m", base_path, All())])
-    with repository.acquire("m", 0) as version:
+    with repository.models.acquire("m", 0) as version:
         assert version.version == expected
 
 
 def test_status_of_what_was_never_there_is_not_found(repository, write):
     repository.replace([ModelConfig("m", write("m", 1))])
     with pytest.raises(ServingError, match="^Could not find any versions of model x$"):
-        repository.status("x")
+        repository.models.status("x")
     with pytest.raises(ServingError, match="^Could not find version 9 of model m$"):
-        repository.status("m", 9)
+        repository.models.status("m", 9)
 
 
 def test_label_leads_to_its_version(repository, write):
     write("m", 1)
     repository.replace([ModelConfig("m", write("m", 2), All(), {"stable": 1, "canary": 2})])
-    with repository.acquire("m", label="stable") as version:
+    with repository.models.acquire("m", label="stable") as version:
         assert version.version == 1
 
 
@@ -260,7 +260,7 @@ def test_label_for_a_version_that_is_not_loaded_is_refused_and_the_old_labels_st
     with pytest.raises(ServingError, match="Request to assign label to version 7 of model m, which is not") as refused:
         repository.replace([ModelConfig("m", base_path, Latest(), {"stable": 7})])
     assert refused.value.code is Code.FAILED_PRECONDITION
-    with repository.acquire("m", label="stable") as version:
+    with repository.models.acquire("m", label="stable") as version:
         assert version.version == 1
 
 

@@ -2,7 +2,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -10,7 +9,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRYPOINT = ROOT / "deploy" / "tf_serving_entrypoint.sh"
@@ -71,33 +69,18 @@ def test_image_runs_as_a_user_that_kubernetes_can_tell_from_root():
     assert instructions("USER") == ["1000"]
 
 
-class Doubling(tf.Module):
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
-    def double(self, x):
-        return {"y": 2 * x}
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 class Container:
     """The entrypoint with a real server behind it, in an environment as bare as the image's."""
 
-    def __init__(self, folder):
-        model = Doubling()
-        tf.saved_model.save(model, str(folder / "models" / "doubling" / "1"), {"serving_default": model.double})
-        self.rest_port = free_port()
+    def __init__(self, base_path, folder, port, rest_port):
         self.process = subprocess.Popen(
-            [ENTRYPOINT, f"--port={free_port()}", f"--rest_api_port={self.rest_port}"],
+            [ENTRYPOINT, f"--port={port}", f"--rest_api_port={rest_port}"],
             env={
                 "PATH": command(folder, f'exec {sys.executable} -m serving.server "$@"'),
                 "HOME": str(folder),
                 "PYTHONPATH": str(ROOT),
-                "MODEL_NAME": "doubling",
-                "MODEL_BASE_PATH": str(folder / "models"),
+                "MODEL_NAME": Path(base_path).name,
+                "MODEL_BASE_PATH": str(Path(base_path).parent),
             },
             stderr=subprocess.PIPE,
             text=True,
@@ -121,20 +104,21 @@ class Container:
         return self.process.returncode
 
 
-def test_container_serves_is_healthy_and_ends_in_order(tmp_path):
+def test_container_serves_is_healthy_and_ends_in_order(saved_model, free_port, tmp_path):
     health = json.loads(re.search(r"CMD (\[.*\])", instructions("HEALTHCHECK")[0])[1])
-    container = Container(tmp_path)
+    rest_port = free_port()
+    check = [sys.executable, *(word.replace("8501", str(rest_port)) for word in health[1:])]
+    container = Container(saved_model(), tmp_path, free_port(), rest_port)
     try:
         container.wait_until_serving()
-        check = [sys.executable, *(word.replace("8501", str(container.rest_port)) for word in health[1:])]
         healthy = subprocess.run(check).returncode
-        url = f"http://127.0.0.1:{container.rest_port}/v1/models/doubling:predict"
-        with urllib.request.urlopen(url, b'{"instances": [1.0, 2.5]}', timeout=WAIT_S) as response:
+        url = f"http://127.0.0.1:{rest_port}/v1/models/half_plus_two:predict"
+        with urllib.request.urlopen(url, b'{"instances": [1.0, 2.0, 5.0]}', timeout=WAIT_S) as response:
             predictions = json.load(response)["predictions"]
     finally:
         status = container.stop()
 
     assert healthy == 0
-    assert predictions == [2.0, 5.0]
+    assert predictions == [2.5, 3.0, 4.5]
     assert status == 0
     assert subprocess.run(check, stderr=subprocess.DEVNULL).returncode != 0
