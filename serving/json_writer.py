@@ -7,12 +7,14 @@ element on its own line. Objects inside arrays break lines in both.
 import base64
 import itertools
 import json
+import math
 from collections.abc import Iterator
 
 import ml_dtypes
 import numpy as np
 
 from serving.errors import Code, ServingError
+from serving.json_numbers import Numbers
 from serving.tensor_types import type_name
 
 INDENT = "    "
@@ -88,7 +90,7 @@ def elements(array: np.ndarray, *, is_base64: bool, depth: int) -> list[str]:
 def single_line(texts: list[str], shape: tuple[int, ...], first_axis: int) -> list[str]:
     """The elements of an array of `shape` bracketed as `[a, b]` from its last axis to `first_axis`."""
     for axis in range(len(shape) - 1, first_axis - 1, -1):
-        count, size, rest = int(np.prod(shape[:axis], dtype=np.int64)), shape[axis], iter(texts)
+        count, size, rest = math.prod(shape[:axis]), shape[axis], iter(texts)
         texts = ["[" + ", ".join(itertools.islice(rest, size)) + "]" for _ in range(count)]
     return texts
 
@@ -96,7 +98,7 @@ def single_line(texts: list[str], shape: tuple[int, ...], first_axis: int) -> li
 def multi_line(texts: list[str], shape: tuple[int, ...], depth: int) -> str:
     """The elements of an array of `shape`, one a line; `depth` arrays and objects are open around it."""
     for axis in range(len(shape) - 1, -1, -1):
-        count, size, rest = int(np.prod(shape[:axis], dtype=np.int64)), shape[axis], iter(texts)
+        count, size, rest = math.prod(shape[:axis]), shape[axis], iter(texts)
         inner, outer = "\n" + INDENT * (depth + axis + 1), "\n" + INDENT * (depth + axis)
         between = "," + inner
         texts = [
@@ -111,7 +113,8 @@ def echo(value: object) -> str:
         with np.errstate(over="ignore"):
             single = np.array(value, np.float32)
         return decimals(single if np.isfinite(single) else np.array(value))[0]
-    return "".join(_first_bytes(json.JSONEncoder(indent=4, ensure_ascii=False).iterencode(value)))
+    encoder = json.JSONEncoder(indent=4, ensure_ascii=False, default=Numbers.nested)
+    return "".join(_first_bytes(encoder.iterencode(value)))
 
 
 def _first_bytes(parts: Iterator[str]) -> Iterator[str]:
