@@ -5,6 +5,7 @@
     request_examples(request.input)                         # classify and regress over gRPC: bytes [N]
     serialize_examples(codec_rest.decode_examples(...))     # and over REST
     to_classification_result(...), to_regression_result(...)
+    to_metadata(name, version, signature_defs)              # the metadata response
     encode_metadata(response)                               # the body of GET /v1/models/{name}/metadata
 
 What a TensorProto may hold is as in TensorFlow's Tensor::FromProto: `tensor_content` comes first; too few values are
@@ -19,6 +20,7 @@ import numpy as np
 from google.protobuf import json_format
 from tensorflow.core.example import example_pb2
 from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -230,6 +232,18 @@ def to_regression_result(values: np.ndarray) -> regression_pb2.RegressionResult:
     for value in values.tolist():
         message.regressions.add(value=value)
     return message
+
+
+def to_metadata(
+    name: str, version: int, signature_defs: Mapping[str, meta_graph_pb2.SignatureDef]
+) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    """A model's signatures as the metadata response, packed as `signature_def`."""
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    response.model_spec.name = name
+    response.model_spec.version.value = version
+    signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=signature_defs)
+    response.metadata["signature_def"].Pack(signatures)
+    return response
 
 
 def encode_metadata(response: get_model_metadata_pb2.GetModelMetadataResponse) -> bytes:

@@ -1,0 +1,20 @@
+"""Pooled and all-convolutional image networks as rows of data.
+
+    model = zoo.build("all_cnn_c", input_shape=(28, 28, 1), num_classes=10)
+
+`build` and `features` are fetched when first used, so that importing this package does not import Keras.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.network import build, features
+
+__all__ = ["build", "features"]
+
+
+def __getattr__(name):
+    if name in __all__:
+        return getattr(importlib.import_module("zoo.network"), name)
+    raise AttributeError(f"module 'zoo' has no attribute {name!r}")

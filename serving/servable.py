@@ -1,0 +1,79 @@
+"""A loaded SavedModel version: arrays in, arrays out, whichever engine runs it."""
+
+import enum
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from serving.signature import Arrays, Signature
+
+
+class Engine(enum.StrEnum):
+    """Who runs a signature: `auto` is OpenVINO where it answers as TensorFlow does, and TensorFlow elsewhere."""
+
+    AUTO = "auto"
+    TENSORFLOW = "tensorflow"
+    OPENVINO = "openvino"
+
+
+class EngineOptions(NamedTuple):
+    """How the engines use the machine; 0 leaves the choice to the engine. Names are TensorFlow Serving's flags."""
+
+    tensorflow_session_parallelism: int = 0
+    tensorflow_intra_op_parallelism: int = 0
+    tensorflow_inter_op_parallelism: int = 0
+    per_process_gpu_memory_fraction: float = 0.0
+
+
+DEFAULT_OPTIONS = EngineOptions()
+
+
+class Servable(Protocol):
+    """One loaded version. `run` may be called from many threads at once.
+
+    Attributes:
+        signatures: what can be run.
+        signature_defs: the SignatureDef protos as saved, `__saved_model_init_op` included, for the metadata calls.
+        engine_report: for each signature, the engine that runs it and why, for the log and the status page.
+    """
+
+    signatures: Mapping[str, Signature]
+    signature_defs: Mapping[str, Any]
+    engine_report: Mapping[str, str]
+
+    def run(
+        self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None = None
+    ) -> Arrays:
+        """The named `outputs`, and nothing that they do not need, computed from `inputs`.
+
+        Args:
+            signature_name: a key of `signatures`.
+            inputs: every input of the signature, in its dtype; shapes are for the model to judge.
+            outputs: names out of the signature's outputs.
+            deadline_s: when the caller stops waiting, on the clock of `time.monotonic`; None is never.
+
+        Raises:
+            ServingError: DEADLINE_EXCEEDED, or the code and message with which the model refused.
+        """
+
+    def close(self) -> None:
+        """Gives the memory back; no call may be running, and none may follow."""
+
+
+def load(
+    path: str | pathlib.Path,
+    *,
+    tags: Sequence[str] = ("serve",),
+    engine: str = Engine.AUTO,
+    options: EngineOptions = DEFAULT_OPTIONS,
+) -> Servable:
+    """The SavedModel in the directory `path`, ready to run.
+
+    Raises:
+        ServingError: NOT_FOUND where there is no SavedModel or none with these tags; DATA_LOSS where it cannot be
+            read; else the code with which TensorFlow refused it.
+    """
+    from serving.tensorflow_engine import TensorFlowServable  # TensorFlow takes seconds to import
+
+    Engine(engine)
+    return TensorFlowServable(pathlib.Path(path), tags, options)
