@@ -39,17 +39,16 @@ def decimals(array: np.ndarray) -> list[str]:
 
     Whole numbers end in `.0` unless they have an exponent; NaN, Infinity and -Infinity are bare words.
     """
-    if array.dtype in _HALVES:
-        array = array.astype(np.float32)
-    values = tuple(array.ravel().tolist())
-    exact = _EXACT[array.dtype]
+    flat = array.ravel()
+    values = tuple(flat.tolist())
     short = ("%g " * len(values) % values).split()
-    same = np.array(list(map(float, short)), dtype=array.dtype) == array.ravel()
-    if not same.all():
-        full = (f"{exact} " * len(values) % values).split()
-        short = [s if fits else f for s, f, fits in zip(short, full, same.tolist(), strict=True)]
+    if array.dtype in _EXACT:
+        same = (np.array(list(map(float, short)), array.dtype) == flat).tolist()
+        if not all(same):
+            full = (f"{_EXACT[array.dtype]} " * len(values) % values).split()
+            short = [s if fits else f for s, f, fits in zip(short, full, same, strict=True)]
     texts = [text if "." in text or "e" in text else text + ".0" for text in short]
-    if np.isfinite(array).all():
+    if np.isfinite(flat).all():
         return texts
     return [_NOT_FINITE.get(text.removesuffix(".0"), text) for text in texts]
 

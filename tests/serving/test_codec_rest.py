@@ -241,7 +241,8 @@ TWO = {"a": spec(np.int32), "b": spec(object)}
         (
             '{"instances": [{"a": 1}]}',
             TWO,
-            "Failed to process element: 0 of 'instances' list. JSON object: {\n    \"a\": 1\n} keys must be equal to: a,b",
+            "Failed to process element: 0 of 'instances' list. JSON object: {\n    \"a\": 1\n} "
+            "keys must be equal to: a,b",
         ),
         (
             '{"instances": [{"a": 1, "b": "x"}, {"a": 1, "c": "x"}]}',
@@ -264,7 +265,8 @@ TWO = {"a": spec(np.int32), "b": spec(object)}
         (
             '{"instances": [1, [1]]}',
             INT32,
-            "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: Expecting shape [] but got: [1]",
+            "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: Expecting shape [] "
+            "but got: [1]",
         ),
         (
             '{"instances": [[[1, 2], [3]]]}',
