@@ -19,6 +19,7 @@ from serving.errors import Code, ServingError
 from serving.flags import Flags, parse_command_line
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
+from serving.quiet import import_tensorflow
 from serving.repository import Options, Repository
 from serving.request_log import RequestLog
 from serving.servable import EngineOptions, Servable, load
@@ -126,6 +127,7 @@ class Server:
             cors=self._flags.rest_api_enable_cors_support,
             metrics_path=self._monitoring.path if self._monitoring.enable else None,
             admin=self._flags.rest_api_enable_admin,
+            check_method_name=self._flags.enable_signature_method_name_check,
         )
         app = RestApi(
             self.repository.models,
@@ -205,12 +207,20 @@ def _repository_options(flags: Flags) -> Options:
     )
 
 
+def _start_logging() -> None:
+    """Our lines on standard error, without TensorFlow's and uvicorn's chatter."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for name in ("tensorflow", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; 0 after an orderly end, 255 when it cannot start."""
     flags = parse_command_line(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    _start_logging()
     for notice in flags.notices:
         log.warning(notice)
+    import_tensorflow()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
