@@ -36,7 +36,7 @@ def test_folder_of_pictures_is_trained_on_and_named_as_asked(tmp_path, write_pic
     version = tmp_path / "models" / "pets" / "1"
     assert (version / "assets" / "labels.txt").read_text().split() == ["cat", "dog"]
     [run] = (tmp_path / "runs").iterdir()
-    assert {"best.weights.h5", "last.weights.h5", "train", "validation"} == {path.name for path in run.iterdir()}
+    assert {"best.keras", "last.keras", "train", "validation"} == {path.name for path in run.iterdir()}
 
 
 @pytest.mark.parametrize(
