@@ -71,6 +71,7 @@ class Flags:
     rest_api_timeout_in_ms: int = flag(REST, 30_000, "milliseconds until a REST call is given up")
     rest_api_enable_cors_support: bool = flag(REST, False, "answer pages of other origins")
     rest_api_enable_tls: bool = flag(REST, False, "REST speaks TLS too, by --ssl_config_file")
+    rest_api_enable_admin: bool = flag(REST, False, "REST reloads the config and unloads models")
 
     enable_batching: bool = flag(BATCHING, False, "batch by TensorFlow Serving's parameters")
     batching_parameters_file: str = flag(BATCHING, "", "text-format BatchingParameters")

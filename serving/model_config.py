@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import json_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config_protos import new_message, parse_text
@@ -123,6 +124,19 @@ def _policy(proto: model_server_config_pb2.ModelConfig) -> VersionPolicy:
 def parse_model_config_file(text: str, path: str) -> tuple[ModelConfig, ...]:
     """The models of a --model_config_file, given its text; `path` is named in errors."""
     return from_proto(parse_text(text, model_server_config_pb2.ModelServerConfig(), path))
+
+
+def from_json(body: bytes) -> tuple[ModelConfig, ...]:
+    """The models of a ModelServerConfig in proto3 JSON, as a REST reload carries it.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT when it is none, else as `from_proto`.
+    """
+    try:
+        config = json_format.Parse(body, model_server_config_pb2.ModelServerConfig())
+    except json_format.ParseError as error:
+        raise _invalid(f"The body is no ModelServerConfig in JSON: {error}") from error
+    return from_proto(config)
 
 
 def from_models_root(path: str) -> tuple[ModelConfig, ...]:

@@ -26,8 +26,3 @@ class Signature(NamedTuple):
     outputs: Mapping[str, TensorSpec]
     method_name: str
     defaults: Mapping[str, np.ndarray]
-
-
-def type_name(dtype: np.dtype) -> str:
-    """TensorFlow's name of a numpy dtype: `float` for float32, `half` for float16, `string` for object."""
-    return {"float32": "float", "float64": "double", "float16": "half", "object": "string"}.get(dtype.name, dtype.name)

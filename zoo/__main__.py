@@ -11,7 +11,10 @@ from zoo import catalog, describe
 
 @dataclasses.dataclass(frozen=True)
 class List:
-    """Every network of the zoo, with its family, parameters and source."""
+    """Every network, with its family, parameters, multiply-adds for one image, and source."""
+
+    filter: str = ""
+    """only networks with this in their name, family or source"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Describe:
     """The rows of one network, each with its output shape and parameters."""
 
     name: tyro.conf.Positional[str]
-    """name in the catalog; `python -m zoo list` shows them"""
+    """name in the catalog, or a pattern; `python -m zoo list` shows the names"""
 
 
 COMMANDS = Annotated[List, tyro.conf.subcommand("list")] | Annotated[Describe, tyro.conf.subcommand("describe")]
@@ -27,15 +30,36 @@ COMMANDS = Annotated[List, tyro.conf.subcommand("list")] | Annotated[Describe, t
 
 def main(argv=None):
     config = tyro.cli(COMMANDS, prog="python -m zoo", args=argv)
-    if isinstance(config, List):
-        for name, entry in catalog.ENTRIES.items():
-            print(f"{name:20}{entry.family:16}{entry.parameters:>14,}  {entry.source}")
-        return
     try:
-        print("\n".join(describe.table(config.name)))
+        lines = listing(config.filter) if isinstance(config, List) else describe.table(config.name)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
+    print("\n".join(lines))
+
+
+def listing(filter=""):
+    """A table with a line for each network that has `filter` in its name, family or source."""
+    entries = {
+        name: entry
+        for name, entry in catalog.ENTRIES.items()
+        if filter.lower() in f"{name} {entry.family} {entry.source}".lower()
+    }
+    if not entries:
+        raise ValueError(
+            f"No network has {filter!r} in its name, family or source; `python -m zoo list` shows them all."
+        )
+    lines = [f"{'name':22}{'family':13}{'parameters':>13}{'mult-adds':>11}  source"]
+    for name, entry in entries.items():
+        lines.append(
+            f"{name:22}{entry.family:13}{entry.parameters:>13,}{millions(entry.multiply_adds):>11}  {entry.source}"
+        )
+    return lines
+
+
+def millions(count):
+    """270.8M for 270_836_736: the multiply-adds of one image in millions."""
+    return f"{count / 1e6:,.1f}M" if count >= 1e5 else f"{count / 1e6:,.3f}M"
 
 
 if __name__ == "__main__":

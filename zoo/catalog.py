@@ -1,19 +1,28 @@
-"""Every network by name: its rows, the shape and classes its source gives it, and its exact parameter count there."""
+"""Every network by name, with the shape and classes its source gives it and its exact parameter count there."""
 
 import difflib
 from typing import NamedTuple
 
-from zoo.all_conv import all_conv, convpool, strided
-from zoo.pooled import BASE_C
+from zoo import grammar, rows
+from zoo.all_conv import ALL_CNN_B_IMAGENET, all_conv, convpool, strided
+from zoo.pooled import (
+    ALEXNET,
+    BASE_A,
+    BASE_B,
+    BASE_C,
+    CONV_CONV_POOL,
+    CONV_POOL,
+    LENET_5,
+    LINEAR,
+    ONE_CONV,
+    VGG_11,
+    VGG_16,
+    VGG_19,
+)
 
 
-class Entry(NamedTuple):
-    """One network.
-
-    `parameters` is the exact count, moving statistics included, at `input_shape` and `num_classes`; `published` is
-    what the source prints, word for word. A network that is no table of rows has, instead of `rows`, the
-    "module:function" that builds it with `build`'s own keywords.
-    """
+class Table(NamedTuple):
+    """A network that is a table of rows; `published` is the number of parameters as its source prints it."""
 
     family: str
     rows: tuple
@@ -22,17 +31,57 @@ class Entry(NamedTuple):
     parameters: int
     published: str
     source: str
-    builder: str = ""
+
+    @property
+    def multiply_adds(self):
+        return rows.multiply_adds(rows.sized(self.rows, self.num_classes), self.input_shape)
+
+
+class Built(NamedTuple):
+    """A network that a function builds: `builder` is "module:function".
+
+    The function takes the name, `input_shape=` and those of build's other keywords that mean something to it.
+    `parameters` and `multiply_adds` are exact at `input_shape` and `num_classes`.
+    """
+
+    family: str
+    builder: str
+    input_shape: tuple[int, int, int]
+    num_classes: int | None
+    parameters: int
+    multiply_adds: int
+    source: str
 
 
 CIFAR = ((32, 32, 3), 10)
-SPRINGENBERG = "arXiv 1412.6806"
+IMAGENET = ((224, 224, 3), 1000)
+NOTES = "CS231n notes"
+PAPER = "arXiv 1412.6806"
+VGG = "arXiv 1409.1556"
 
 ENTRIES = {
-    "base_c": Entry("springenberg", BASE_C, *CIFAR, 954_730, "1.3M", SPRINGENBERG),
-    "strided_cnn_c": Entry("springenberg", strided(BASE_C), *CIFAR, 954_730, "1.3M", SPRINGENBERG),
-    "convpool_cnn_c": Entry("springenberg", convpool(BASE_C), *CIFAR, 1_369_738, "1.4M", SPRINGENBERG),
-    "all_cnn_c": Entry("springenberg", all_conv(BASE_C), *CIFAR, 1_369_738, "1.4M", SPRINGENBERG),
+    "linear": Table("lecture", LINEAR, *CIFAR, 30_730, "", NOTES),
+    "one_conv": Table("lecture", ONE_CONV, *CIFAR, 328_586, "", NOTES),
+    "conv_pool": Table("lecture", CONV_POOL, *CIFAR, 1_070_794, "", NOTES),
+    "conv_conv_pool": Table("lecture", CONV_CONV_POOL, *CIFAR, 879_914, "", NOTES),
+    "lenet_5": Table("lenet", LENET_5, (32, 32, 1), 10, 61_706, "60,000", "LeCun 1998"),
+    "alexnet": Table("alexnet", ALEXNET, (227, 227, 3), 1000, 62_378_344, "60M", "CS231n notes"),
+    "vgg_11": Table("vgg", VGG_11, *IMAGENET, 132_863_336, "133M", VGG),
+    "vgg_16": Table("vgg", VGG_16, *IMAGENET, 138_357_544, "138M", VGG),
+    "vgg_19": Table("vgg", VGG_19, *IMAGENET, 143_667_240, "144M", VGG),
+    "base_a": Table("springenberg", BASE_A, *CIFAR, 839_242, "0.9M", PAPER),
+    "strided_cnn_a": Table("springenberg", strided(BASE_A), *CIFAR, 839_242, "0.9M", PAPER),
+    "convpool_cnn_a": Table("springenberg", convpool(BASE_A), *CIFAR, 1_254_250, "1.28M", PAPER),
+    "all_cnn_a": Table("springenberg", all_conv(BASE_A), *CIFAR, 1_254_250, "1.28M", PAPER),
+    "base_b": Table("springenberg", BASE_B, *CIFAR, 885_610, "1M", PAPER),
+    "strided_cnn_b": Table("springenberg", strided(BASE_B), *CIFAR, 885_610, "1M", PAPER),
+    "convpool_cnn_b": Table("springenberg", convpool(BASE_B), *CIFAR, 1_300_618, "1.35M", PAPER),
+    "all_cnn_b": Table("springenberg", all_conv(BASE_B), *CIFAR, 1_300_618, "1.35M", PAPER),
+    "base_c": Table("springenberg", BASE_C, *CIFAR, 954_730, "1.3M", PAPER),
+    "strided_cnn_c": Table("springenberg", strided(BASE_C), *CIFAR, 954_730, "1.3M", PAPER),
+    "convpool_cnn_c": Table("springenberg", convpool(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
+    "all_cnn_c": Table("springenberg", all_conv(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
+    "all_cnn_b_imagenet": Table("springenberg", ALL_CNN_B_IMAGENET, *IMAGENET, 9_372_840, "under 10M", PAPER),
 }
 
 
@@ -41,13 +90,17 @@ class UnknownModel(ValueError):
 
 
 def entry(name):
-    """The network called `name`.
+    """The network called `name`, or the one a pattern stands for (on CIFAR's images).
 
     Raises:
         UnknownModel: with the nearest name and all names.
+        grammar.PatternError: a pattern that is none.
     """
     if name in ENTRIES:
         return ENTRIES[name]
+    if grammar.is_pattern(name):
+        network = grammar.parse(name)
+        return Table("pattern", network, *CIFAR, rows.parameters(rows.sized(network, 10), CIFAR[0]), "", NOTES)
     close = difflib.get_close_matches(name, ENTRIES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise UnknownModel(f"Unknown model {name!r}.{hint} Known models: {', '.join(ENTRIES)}.")

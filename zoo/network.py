@@ -5,10 +5,13 @@ softmax, always float32) and, in a network that ends in a class convolution, `cl
 """
 
 import collections
+import functools
+import importlib
+import inspect
 
 import keras
 
-from zoo import catalog
+from zoo import catalog, grammar
 from zoo.rows import (
     CLASSES,
     Activation,
@@ -24,36 +27,75 @@ from zoo.rows import (
 )
 
 
-def build(name, *, input_shape, num_classes, width=1.0):
-    """The untrained network `name`: images uint8 [N, *input_shape] to probabilities float32 [N, num_classes].
+def build(name, *, input_shape, num_classes=None, width=1.0, weights=None, front=()):
+    """The network `name`: images uint8 [N, *input_shape] to probabilities float32 [N, num_classes].
 
     Args:
-        name: a name of the catalog.
+        name: a name of the catalog, or a pattern that `zoo.grammar` reads.
         input_shape: (height, width, channels) of the images.
-        num_classes: how many classes there are.
+        num_classes: how many classes there are; for classifiers.
         width: multiplies every number of filters and units; 1.0 is the source's network.
+        weights: for networks with trained weights: which; None starts from random ones.
+        front: Keras layers between the pixels, rescaled to 0..1, and the first row: a whitening or a contrast
+            normalisation, fitted to the training images, that has to travel with the model.
 
     Raises:
-        ValueError: for an unknown name (with the nearest one), or a shape or size that the network cannot have.
+        ValueError: an unknown name (with the nearest one), a bad pattern (with the place), a shape that does not fit
+            (with the row at fault), or a keyword that this network has no use for.
     """
+    if len(input_shape) != 3 or not all(isinstance(size, int) and size > 0 for size in input_shape):
+        raise ValueError(f"input_shape must be (height, width, channels), such as (32, 32, 3), got {input_shape}.")
+    name, function = _function(name)
+    takes = inspect.signature(function).parameters
+    keywords = {"num_classes": num_classes, "width": width, "weights": weights, "front": front}
+    given = {keyword: value for keyword, value in keywords.items() if value not in (None, 1.0, ())}
+    for keyword in given:
+        if keyword not in takes:
+            raise ValueError(f"{name} takes no {keyword}, only {', '.join(k for k in keywords if k in takes)}.")
+    if "num_classes" in takes and num_classes is None:
+        raise ValueError(f"{name} needs num_classes, the number of classes.")
+    return function(name, input_shape=input_shape, **given)
+
+
+def _function(name):
+    """What builds `name`, and the name for the model."""
+    entry = catalog.entry(name)
+    if isinstance(entry, catalog.Table):
+        return "pattern" if entry.family == "pattern" else name, functools.partial(from_rows, entry.rows)
+    module, _, function = entry.builder.partition(":")
+    return name, getattr(importlib.import_module(module), function)
+
+
+def from_rows(rows, name, *, input_shape, num_classes, width=1.0, front=()):
+    """The model that `rows` describe; the other arguments are those of `build`."""
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
     if width <= 0:
         raise ValueError(f"width must be above 0, got {width}.")
-    return from_rows(catalog.entry(name).rows, input_shape, num_classes, width, name=name)
-
-
-def from_rows(rows, input_shape, num_classes, width=1.0, name=None):
-    """The model that `rows` describe, pixels brought to 0..1 first."""
+    if rows[-1:] != (Dense(CLASSES, activation=None),) and not ends_in_class_maps(rows):
+        raise ValueError(
+            "A network ends in class scores without a nonlinearity, FC or CONV(1x1, classes) -> MEAN, "
+            f"and this one in {grammar.format(rows[-2:]).removeprefix('INPUT -> ')}."
+        )
     images = keras.Input(input_shape, dtype="uint8", name="images")
     x = keras.layers.Rescaling(1 / 255, name="rescale")(images)
+    for prepare in front:
+        x = prepare(x)
     table = sized(rows, num_classes, width)
-    for row, shape, layer_name in zip(table, shapes(table, input_shape), layer_names(rows), strict=False):
+    for row, shape, layer_name in zip(table, shapes(table, x.shape[1:]), layer_names(rows), strict=False):
         if isinstance(row, Dense) and len(shape) > 1:
-            x = keras.layers.Flatten(name="flatten")(x)
+            x = keras.layers.Flatten(name=f"flatten_{layer_name}")(x)
         x = layer(row, layer_name)(x)
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(x)
     return keras.Model(images, probabilities, name=name)
+
+
+def ends_in_class_maps(rows):
+    """Whether a convolution gives class scores at every position, and their mean is the network's answer."""
+    match rows[-2:]:
+        case Conv(filters=filters, activation=None), GlobalAverage():
+            return filters == CLASSES
+    return False
 
 
 def features(model):
@@ -73,14 +115,10 @@ def layer_names(rows):
     """conv1, conv2, pool1, ... in the order of the rows; what gives class scores is named for it."""
     count = collections.Counter()
     names = []
-    for at, row in enumerate(rows):
-        kind = _KINDS[type(row)]
-        count[kind] += 1
-        names.append(f"{kind}{count[kind]}")
-        if isinstance(row, Conv) and row.filters == CLASSES:
-            names[at] = "class_maps"
-    names[-1] = "logits"
-    return names
+    for row in rows:
+        count[KINDS[type(row)]] += 1
+        names.append(f"{KINDS[type(row)]}{count[KINDS[type(row)]]}")
+    return [*names[:-2], "class_maps", "logits"] if ends_in_class_maps(rows) else [*names[:-1], "logits"]
 
 
 def layer(row, name):
@@ -101,7 +139,7 @@ def layer(row, name):
             return keras.layers.Dense(
                 row.units,
                 activation=row.activation,
-                kernel_initializer="he_normal" if row.activation else "glorot_uniform",
+                kernel_initializer="he_normal",
                 name=name,
             )
         case MaxPool():
@@ -119,7 +157,7 @@ def layer(row, name):
     raise TypeError(f"{row!r} is not a row of an architecture table.")
 
 
-_KINDS = {
+KINDS = {
     Conv: "conv",
     Dense: "fc",
     MaxPool: "pool",

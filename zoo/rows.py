@@ -1,7 +1,8 @@
 """Rows of an architecture table: plain data with the arithmetic of shapes, one Keras layer each.
 
-A network is a tuple of rows from the images to the class scores; `zoo.network` makes the layers. Shapes are (height,
-width, channels) before the first `Dense` or `GlobalAverage`, and (features,) after it. Nothing here needs Keras.
+A network is a tuple of rows from the images to the class scores; `zoo.network` makes the layers, `zoo.grammar` reads
+rows back from the words that `str(row)` gives. Shapes are (height, width, channels) before the first `Dense` or
+`GlobalAverage`, and (features,) after it. Nothing here needs Keras.
 
 Frozen dataclasses and not NamedTuples, since as tuples MaxPool(3, 2) and AveragePool(3, 2) would be equal.
 """
@@ -10,6 +11,7 @@ import dataclasses
 import math
 
 CLASSES = "classes"  # in place of a number of filters or units: as many as there are classes
+ACTIVATIONS = ("relu", "gelu", "silu", "tanh", "sigmoid", "elu", "leaky_relu")
 
 
 class ShapeError(ValueError):
@@ -27,6 +29,10 @@ class Conv:
     activation: str | None = "relu"
     bias: bool = True
 
+    def __str__(self):
+        settings = [f"{self.kernel}x{self.kernel}", self.filters, *_sliding(self, stride=1)]
+        return _written("CONV", settings + ["no bias"] * (not self.bias), self.activation)
+
     def output_shape(self, shape):
         return (*slide(shape, self.kernel, self.stride, self.padding), self.filters)
 
@@ -43,6 +49,9 @@ class Dense:
 
     units: int | str
     activation: str | None = "relu"
+
+    def __str__(self):
+        return _written("FC", [self.units], self.activation)
 
     def output_shape(self, shape):
         return (self.units,)
@@ -73,6 +82,11 @@ class _Pool(_Free):
     stride: int
     padding: str = "same"
 
+    def __str__(self):
+        settings = [] if self.size == self.stride == 2 else [f"{self.size}x{self.size}", f"stride {self.stride}"]
+        settings += ["average"] * isinstance(self, AveragePool)
+        return _written("POOL", settings + _sliding(self, stride=self.stride))
+
     def output_shape(self, shape):
         return (*slide(shape, self.size, self.stride, self.padding), shape[-1])
 
@@ -89,6 +103,9 @@ class AveragePool(_Pool):
 class GlobalAverage(_Free):
     """Row "global averaging": each channel's mean over all positions."""
 
+    def __str__(self):
+        return "MEAN"
+
     def output_shape(self, shape):
         return shape[-1:]
 
@@ -99,6 +116,9 @@ class Dropout(_Free):
 
     rate: float
 
+    def __str__(self):
+        return f"DROP({self.rate})"
+
 
 @dataclasses.dataclass(frozen=True)
 class Activation(_Free):
@@ -106,29 +126,49 @@ class Activation(_Free):
 
     function: str
 
+    def __str__(self):
+        return self.function.upper()
+
 
 @dataclasses.dataclass(frozen=True)
 class BatchNorm(_Free):
     """Batch normalisation; 4 numbers a channel, of which the moving mean and variance are not trained."""
 
+    def __str__(self):
+        return "NORM"
+
     def parameters(self, shape):
         return 4 * shape[-1]
+
+
+def _sliding(row, stride):
+    return [f"stride {row.stride}"] * (row.stride != stride) + ["valid"] * (row.padding == "valid")
+
+
+def _written(word, settings, activation=None):
+    call = f"{word}({', '.join(map(str, settings))})" if settings else word
+    return f"{call} -> {activation.upper()}" if activation else call
 
 
 def slide(shape, kernel, stride, padding):
     """(height, width) of the output when a window slides over `shape` [H, W, C].
 
-    "same" gives ceil(W / S); "valid" gives (W - F)/S + 1, which must be a whole number.
+    "same" gives W / S rounded up; "valid" gives (W - F)/S + 1, which must be whole.
+
+    Raises:
+        ShapeError: why it cannot slide there.
     """
     if len(shape) != 3:
-        raise ShapeError(f"a window needs an image [H, W, C] to slide over, and its input is flat: {shape}")
+        raise ShapeError("a flat input has no positions to slide a window over.")
     if padding == "same":
+        if stride > 1 and 1 in shape[:2]:
+            raise ShapeError(f"one position is left, too few for a stride of {stride}.")
         return tuple(-(-size // stride) for size in shape[:2])
     for size in shape[:2]:
-        if size < kernel or (size - kernel) % stride:
-            raise ShapeError(
-                f"({size} - {kernel})/{stride} + 1 = {(size - kernel) / stride + 1:g} is not a whole, positive size"
-            )
+        if size < kernel:
+            raise ShapeError(f"a window of {kernel} does not fit in {size}.")
+        if (size - kernel) % stride:
+            raise ShapeError(f"({size} - {kernel})/{stride} + 1 = {(size - kernel) / stride + 1:.4g} is not whole.")
     return tuple((size - kernel) // stride + 1 for size in shape[:2])
 
 
@@ -146,10 +186,43 @@ def _sized(row, num_classes, width):
 
 
 def shapes(rows, input_shape):
-    """The shape that each row is given, and last what the network gives: one more than there are rows."""
+    """The shape that each row is given, and last what the network gives: one more than there are rows.
+
+    Raises:
+        ShapeError: with the row that the shape before it does not fit, and the smallest image that all rows fit.
+    """
+    try:
+        return _shapes(rows, input_shape)
+    except ShapeError as error:
+        sizes = fitting_sizes(rows, input_shape[-1])
+        smallest = next(sizes, None)
+        if smallest is None:
+            raise
+        sentence = f"{error} The smallest image that fits is {smallest}x{smallest}"
+        larger = next((size for size in sizes if size > max(input_shape[:2])), None)
+        if larger and smallest < max(input_shape[:2]):
+            sentence += f", the next larger one {larger}x{larger}"
+        raise ShapeError(f"{sentence}.") from None
+
+
+def fitting_sizes(rows, channels, largest=1024):
+    """Sizes of square images that every row fits, smallest first."""
+    for size in range(1, largest + 1):
+        try:
+            _shapes(rows, (size, size, channels))
+        except ShapeError:
+            continue
+        yield size
+
+
+def _shapes(rows, input_shape):
     result = [tuple(input_shape)]
-    for row in rows:
-        result.append(row.output_shape(result[-1]))
+    for number, row in enumerate(rows, start=1):
+        try:
+            result.append(row.output_shape(result[-1]))
+        except ShapeError as error:
+            given = "x".join(map(str, result[-1]))
+            raise ShapeError(f"Row {number}, {row}, is given {given}: {error}") from None
     return result
 
 

@@ -1,0 +1,114 @@
+"""One request from its arrival to its answer: the part that both transports share.
+
+A `Call` is a context manager around the work. It knows what was asked and which version answered, and when it ends
+it counts and logs the request, however it ended.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import NamedTuple, ParamSpec, Self, TypeVar
+
+import numpy as np
+
+from serving.errors import Code, ServingError
+from serving.inference import DEFAULT_SIGNATURE
+from serving.metrics import Metrics
+from serving.request_log import RequestLog
+from serving.versions import Version
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ModelSpec(NamedTuple):
+    """What a request asks for: a model, one of its versions (by number, label, or the latest), and a signature."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+    signature_name: str = DEFAULT_SIGNATURE
+
+
+class Observer(NamedTuple):
+    """Where finished calls go."""
+
+    metrics: Metrics
+    request_log: RequestLog | None = None
+
+
+class Call:
+    """See the module's docstring. `api` is the protocol's own name of the call, `entrypoint` GRPC or REST."""
+
+    __slots__ = ("api", "entrypoint", "spec", "version", "inputs", "examples", "request_bytes", "_observer", "_start_s")
+
+    def __init__(self, observer: Observer, api: str, entrypoint: str, request_bytes: int) -> None:
+        self._observer = observer
+        self.api, self.entrypoint, self.request_bytes = api, entrypoint, request_bytes
+        self.spec: ModelSpec | None = None
+        self.version: Version | None = None
+        self.inputs: Mapping[str, np.ndarray] = {}
+        self.examples = 0
+
+    def __enter__(self) -> Self:
+        self._start_s = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _: TracebackType | None) -> None:
+        seconds = time.perf_counter() - self._start_s
+        code = Code.OK if error is None else error.code if isinstance(error, ServingError) else Code.INTERNAL
+        if self.spec is not None:
+            self._count(self.spec, code, seconds)
+        log = self._observer.request_log
+        if log is not None and log.wants():
+            log.write(self._record(code, seconds, error))
+            self._observer.metrics.request_log_count.labels(self._served_name(), code.name).inc()
+
+    def took(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Notes the decoded inputs; the first dimension of the first is the number of examples."""
+        self.inputs = inputs
+        first = next(iter(inputs.values()), None)
+        self.examples = 1 if first is None or first.ndim == 0 else len(first)
+
+    def timed(self, run: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs the model and notes the time that took."""
+        started_s = time.perf_counter()
+        result = run(*args, **kwargs)
+        if self.spec is not None:
+            self._observer.metrics.runtime_latency.labels(self.spec.name, self.api, "TF1").observe(
+                (time.perf_counter() - started_s) * 1e6
+            )
+        return result
+
+    def _count(self, spec: ModelSpec, code: Code, seconds: float) -> None:
+        metrics = self._observer.metrics
+        name = self._served_name()
+        labels = (name, str(self.version.version) if self.version else "", spec.signature_name if self.version else "")
+        metrics.request_count.labels(name, code.name).inc()
+        metrics.requests.labels(*labels, self.api, self.entrypoint, code.name).inc()
+        if code is not Code.OK:
+            return
+        metrics.request_latency.labels(name, self.api, self.entrypoint).observe(seconds * 1e6)
+        metrics.latency_seconds.labels(*labels, self.api, self.entrypoint).observe(seconds)
+        metrics.example_counts.labels(name).observe(self.examples)
+        metrics.example_total.labels(name).inc(self.examples)
+
+    def _served_name(self) -> str:
+        """The model's name, empty for one nobody serves: as a label it would let anyone fill the server's memory."""
+        return self.version.name if self.version else ""
+
+    def _record(self, code: Code, seconds: float, error: BaseException | None) -> dict[str, object]:
+        return {
+            "time_s": time.time(),
+            "entrypoint": self.entrypoint,
+            "api": self.api,
+            "model": self.spec.name if self.spec else None,
+            "version": self.version.version if self.version else None,
+            "signature_name": self.spec.signature_name if self.spec else None,
+            "code": code.name,
+            "error": str(error) if error else None,
+            "latency_ms": round(seconds * 1e3, 3),
+            "examples": self.examples,
+            "request_bytes": self.request_bytes,
+            "inputs": {name: [array.dtype.name, list(array.shape)] for name, array in self.inputs.items()},
+        }

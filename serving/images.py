@@ -1,0 +1,43 @@
+"""Pictures sent in place of numbers: JPEG, PNG, GIF or BMP bytes to the array that an image input takes."""
+
+import io
+
+import numpy as np
+
+from serving.errors import Code, ServingError
+
+MODES = {1: "L", 3: "RGB"}
+
+
+def decode_image(data: bytes, shape: tuple[int | None, ...], dtype: np.dtype) -> np.ndarray:
+    """One picture as an image input takes it: resized (bilinear) where the input's height and width are fixed.
+
+    Args:
+        data: the file's bytes.
+        shape: the input's without the batch dimension: (height or None, width or None, 1 or 3).
+        dtype: the input's; values stay 0..255.
+
+    Returns:
+        `dtype` [height, width, channels].
+
+    Raises:
+        ServingError: INVALID_ARGUMENT when the bytes are no picture or the input takes none.
+    """
+    import PIL.Image  # only the few servers that are sent pictures this way need it
+
+    height, width, channels = shape
+    if channels not in MODES:
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"A picture fits an input of 1 or 3 channels; this input has {channels}. Send numbers.",
+        )
+    try:
+        picture = PIL.Image.open(io.BytesIO(data)).convert(MODES[channels])
+    except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise ServingError(
+            Code.INVALID_ARGUMENT, f"The {len(data)} bytes sent are no JPEG, PNG, GIF or BMP picture: {error}."
+        ) from error
+    size = (width or picture.width, height or picture.height)
+    if picture.size != size:
+        picture = picture.resize(size, PIL.Image.Resampling.BILINEAR)
+    return np.asarray(picture, dtype=dtype).reshape(size[1], size[0], channels)

@@ -1,0 +1,296 @@
+"""Which models and versions exist, are wanted, are loading, and can be asked.
+
+A model's versions move through TensorFlow Serving's states. What its configuration and its directory ask for is
+compared with what is loaded, on every poll and on every change (`_reconcile`): new versions load in threads beside
+serving, an old one is unloaded only once a wanted one is available, and never while a request holds it.
+
+Source: TensorFlow Serving's AspiredVersionsManager with its AvailabilityPreservingPolicy.
+"""
+
+import concurrent.futures
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.errors import Code, ServingError
+from serving.model_config import ModelConfig
+from serving.models import Models
+from serving.servable import Servable
+from serving.storage import fingerprint, versions_on_disk, wanted_versions
+from serving.versions import Model, State, Version
+
+log = logging.getLogger(__name__)
+
+ENDED_VERSIONS_KEPT = 100  # per model, for the status call; a server that runs for years must not grow
+
+
+@dataclass(frozen=True)
+class Options:
+    """How versions are found and loaded; the fields are TensorFlow Serving's flags, with seconds where they say so."""
+
+    file_system_poll_wait_seconds: float = 1.0
+    """time between looks at the disk; 0 looks once, less than 0 never"""
+    max_num_load_retries: int = 5
+    load_retry_interval_s: float = 60.0
+    num_load_threads: int = 0
+    num_unload_threads: int = 0
+    allow_version_labels_for_unavailable_models: bool = False
+
+
+Loader = Callable[[str, int, Path], Servable]
+Listener = Callable[[Version], None]
+
+
+class Repository:
+    """The models of one server.
+
+    Args:
+        load: makes a servable of (model name, version, directory), warm-up included; raises ServingError.
+        options: polling, retries and threads.
+        on_change: called with every version that changes its state, from the thread that changed it.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        load: Loader,
+        options: Options | None = None,
+        on_change: Listener = lambda version: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._options = options or Options()
+        self._on_change = on_change
+        self._clock = clock
+        self.models = Models()
+        self._changed = self.models.changed
+        self._stopping = False
+        self._dirty = False
+        self._loaders = concurrent.futures.ThreadPoolExecutor(self._options.num_load_threads or 1, "load")
+        self._unloaders = concurrent.futures.ThreadPoolExecutor(self._options.num_unload_threads or 1, "unload")
+        self._thread = threading.Thread(target=self._run, name="repository", daemon=True)
+        self._thread.start()
+
+    # Configuration
+
+    def apply(self, configs: Iterable[ModelConfig]) -> None:
+        """Makes `configs` the whole configuration; loading goes on beside. Labels follow by `assign_labels`."""
+        by_name = {config.name: config for config in configs}
+        with self._changed:
+            for name, config in by_name.items():
+                self.models.by_name.setdefault(name, Model(config)).config = config
+            for name, model in self.models.by_name.items():
+                if name not in by_name:
+                    model.config, model.labels = None, {}
+        self.poll()
+
+    def configs(self) -> tuple[ModelConfig, ...]:
+        with self._changed:
+            return tuple(model.config for model in self.models.by_name.values() if model.config)
+
+    def replace(self, configs: Iterable[ModelConfig], stop: Callable[[], bool] = lambda: False) -> None:
+        """Applies `configs` and returns once every model of them can be asked, labels included, or `stop()` says so.
+
+        Raises:
+            ServingError: as `wait_until_loaded` and `assign_labels`.
+        """
+        configs = tuple(configs)
+        self.apply(configs)
+        self.wait_until_loaded([config.name for config in configs], stop)
+        self.assign_labels()
+
+    def assign_labels(self) -> None:
+        """Makes every model's labels those of its configuration.
+
+        Raises:
+            ServingError: FAILED_PRECONDITION when a label's version cannot be asked; then no label moves.
+        """
+        with self._changed:
+            for name, model in self.models.by_name.items():
+                for label, version in (model.config.version_labels if model.config else {}).items():
+                    may_wait = self._options.allow_version_labels_for_unavailable_models and label not in model.labels
+                    if version not in model.available() and model.labels.get(label) != version and not may_wait:
+                        raise ServingError(
+                            Code.FAILED_PRECONDITION,
+                            f"Request to assign label to version {version} of model {name}, "
+                            f"which is not currently available for inference",
+                        )
+            for model in self.models.by_name.values():
+                model.labels = dict(model.config.version_labels) if model.config else {}
+
+    def wait_until_loaded(self, names: Sequence[str], stop: Callable[[], bool] = lambda: False) -> None:
+        """Returns when every one of `names` has its wanted versions available, or `stop()` says so.
+
+        Raises:
+            ServingError: a version's own, once its retries are used up.
+        """
+        with self._changed:
+            while not self._stopping and not stop():
+                waiting = [name for name in names if self._still_loading(name)]
+                if not waiting:
+                    return
+                self._changed.wait(0.2)
+
+    def stop(self) -> None:
+        """Unloads everything, each version after its last request, and ends the threads."""
+        self.apply(())
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join()
+        self._loaders.shutdown(cancel_futures=True)
+        self._reconcile()
+        self._unloaders.shutdown()
+
+    # The loop
+
+    def poll(self) -> None:
+        """Looks at the disk now and starts whatever loading and unloading follows from it."""
+        for name, config in [(config.name, config) for config in self.configs()]:
+            try:
+                found = wanted_versions(versions_on_disk(config.base_path), config.version_policy)
+            except OSError as error:  # storage that is away for a while must not unload what is served
+                log.warning("Model %r: %s cannot be read (%s); nothing changes.", name, config.base_path, error)
+                continue
+            with self._changed:
+                model = self.models.by_name[name]
+                if not found and (model.wanted or not model.versions):
+                    log.warning(
+                        "Model %r: no version under %s. Did you forget to name your leaf directory as a number "
+                        "(eg. '/1/')?",
+                        name,
+                        config.base_path,
+                    )
+                model.wanted = found
+        self._retry_rewritten()
+        self._reconcile()
+
+    def _run(self) -> None:
+        poll_wait_s = self._options.file_system_poll_wait_seconds
+        next_poll_s = self._clock() + poll_wait_s if poll_wait_s > 0 else float("inf")
+        while True:
+            with self._changed:
+                due_s = min([next_poll_s, *self._retry_times_s()])
+                if not self._stopping and not self._dirty:
+                    self._changed.wait(min(max(due_s - self._clock(), 0), threading.TIMEOUT_MAX))
+                self._dirty = False
+                if self._stopping:
+                    return
+            if self._clock() >= next_poll_s:
+                self.poll()
+                next_poll_s = self._clock() + poll_wait_s
+            self._reconcile()
+
+    def _reconcile(self) -> None:
+        with self._changed:
+            for name, model in self.models.by_name.items():
+                wanted = model.wanted if model.config else {}
+                for number, path in wanted.items():
+                    version = model.versions.get(number)
+                    if version is None or (version.state is State.END and not version.error):
+                        model.versions[number] = version = Version(name, number, path)
+                    if version.state is State.START or self._is_due(version):
+                        version.retry_at_s = None
+                        self._move(version, State.LOADING)
+                        self._loaders.submit(self._load_version, model, version)
+                replaced = not wanted or any(number in wanted for number in model.available())
+                for number in model.available():
+                    if number not in wanted and replaced:
+                        self._move(model.versions[number], State.UNLOADING)
+                        self._unloaders.submit(self._unload_version, model.versions[number])
+                self._forget_ended(model, wanted)
+
+    def _load_version(self, model: Model, version: Version) -> None:
+        error, servable = None, None
+        try:
+            version.seen = fingerprint(version.path)
+            servable = self._load(version.name, version.version, version.path)
+            if fingerprint(version.path) != version.seen:
+                raise ServingError(Code.UNAVAILABLE, f"{version.path} was written to while it was loading.")
+        except ServingError as failed:
+            error = failed
+        except Exception as failed:  # an engine's own: a version that cannot load must never end the server
+            error = ServingError(Code.INTERNAL, f"{type(failed).__name__}: {failed}")
+        with self._changed:
+            wanted = model.config and version.version in model.wanted
+            if error is None and wanted:
+                version.servable, version.error = servable, None
+                self._move(version, State.AVAILABLE)
+                return
+            version.error = error
+            if error and wanted:
+                self._plan_retry(version)
+            else:
+                self._move(version, State.END)
+        if servable is not None:
+            servable.close()
+
+    def _plan_retry(self, version: Version) -> None:
+        version.attempts += 1
+        log.error("Loading version %d of %r failed: %s", version.version, version.name, version.error)
+        if version.attempts > self._options.max_num_load_retries:
+            self._move(version, State.END)
+            return
+        version.retry_at_s = self._clock() + self._options.load_retry_interval_s
+        self._announce(version)
+
+    def _unload_version(self, version: Version) -> None:
+        with version.idle:
+            while version.in_flight:
+                version.idle.wait()
+        version.loaded.close()
+        version.servable = None
+        with self._changed:
+            self._move(version, State.END)
+
+    def _retry_rewritten(self) -> None:
+        """Lets a version that failed load again at once when its directory has changed since: it was being copied."""
+        with self._changed:
+            failed = [
+                v for m in self.models.by_name.values() for v in m.versions.values() if v.error and not v.servable
+            ]
+        for version in failed:
+            if version.retry_at_s is None and version.state is not State.END:
+                continue
+            if version.path.exists() and fingerprint(version.path) != version.seen:
+                with self._changed:
+                    version.attempts, version.retry_at_s, version.state = 0, self._clock(), State.LOADING
+
+    # Small things, all under the lock
+
+    def _is_due(self, version: Version) -> bool:
+        return version.retry_at_s is not None and version.retry_at_s <= self._clock()
+
+    def _versions(self) -> list[Version]:
+        return [version for model in self.models.by_name.values() for version in model.versions.values()]
+
+    def _retry_times_s(self) -> list[float]:
+        return [version.retry_at_s for version in self._versions() if version.retry_at_s is not None]
+
+    def _move(self, version: Version, state: State) -> None:
+        version.state = state
+        log.info("Version %d of %r: %s", version.version, version.name, state.name)
+        self._announce(version)
+
+    def _announce(self, version: Version) -> None:
+        self._dirty = True
+        self._changed.notify_all()
+        self._on_change(version)
+
+    def _still_loading(self, name: str) -> bool:
+        model = self.models.by_name[name]
+        if not model.wanted:
+            return model.config is not None
+        for number in model.wanted:
+            version = model.versions[number]
+            if version.state is State.END and version.error:
+                raise version.error
+        return any(model.versions[number].state is not State.AVAILABLE for number in model.wanted)
+
+    def _forget_ended(self, model: Model, wanted: Mapping[int, Path]) -> None:
+        ended = [n for n, v in sorted(model.versions.items()) if v.state is State.END and n not in wanted]
+        for number in ended[:-ENDED_VERSIONS_KEPT]:
+            del model.versions[number]

@@ -1,0 +1,241 @@
+"""The server: flags to a running gRPC and REST service, and its end.
+
+The ports open when every configured model can be asked, as TensorFlow Serving's do. SIGTERM and SIGINT stop the
+intake, let what is in flight finish, unload, and exit with status 0.
+"""
+
+import concurrent.futures
+import functools
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from serving.call import Observer
+from serving.errors import Code, ServingError
+from serving.flags import Flags, parse_command_line
+from serving.metrics import Metrics
+from serving.model_config import ModelConfig
+from serving.quiet import import_tensorflow
+from serving.repository import Options, Repository
+from serving.request_log import RequestLog
+from serving.servable import EngineOptions, Servable, load
+from serving.versions import State, Version
+
+log = logging.getLogger(__name__)
+
+STOP_GRACE_S = 30.0
+
+
+class Server:
+    """A server's parts, wired by its flags. `start` returns once it answers; `stop` once it is gone.
+
+    Args:
+        stopping: set from outside to give up waiting for the first models.
+    """
+
+    def __init__(self, flags: Flags, stopping: threading.Event | None = None) -> None:
+        self._flags = flags
+        self._stopping = stopping or threading.Event()
+        self._monitoring = flags.monitoring_config()
+        self._tls = flags.ssl_config()
+        self._metrics = Metrics()
+        request_log = RequestLog(flags.request_log, flags.request_log_sampling_rate) if flags.request_log else None
+        self._observer = Observer(self._metrics, request_log)
+        self._executor = concurrent.futures.ThreadPoolExecutor(flags.rest_api_num_threads, "rest")
+        self._config_thread = threading.Thread(target=self._follow_config, name="config", daemon=True)
+        self._opened: list[Callable[[], None]] = []
+        self._on_health: Callable[[Version], None] = lambda version: None
+        self.repository = Repository(self._load, _repository_options(flags), self._version_changed)
+
+    def start(self) -> None:
+        """Loads the configured models, then opens the ports.
+
+        Raises:
+            ServingError: the configuration is wrong, a model cannot load, or a port cannot be had.
+        """
+        configs = self._flags.models()
+        self.repository.apply(configs)
+        if self._flags.models_root and not configs:
+            log.warning("%s holds no model yet; each will be served once it is there.", self._flags.models_root)
+        if self._flags.models_root or self._flags.allow_empty_models:
+            self._wait_for_those_that_load(configs)
+        else:
+            self.repository.wait_until_loaded([config.name for config in configs], self._stopping.is_set)
+            self.repository.assign_labels()
+        if self._stopping.is_set():
+            return
+        self._open_grpc()
+        if self._flags.rest_api_port:
+            self._open_rest()
+        self._config_thread.start()
+
+    def stop(self) -> None:
+        """Ends the intake, finishes what is in flight, unloads every model."""
+        self._stopping.set()
+        for close in self._opened:
+            close()
+        self._executor.shutdown()
+        self.repository.stop()
+        if self._observer.request_log:
+            self._observer.request_log.close()
+
+    def is_ready(self) -> bool:
+        """Whether every configured model can be asked and the server is not stopping."""
+        return not self._stopping.is_set() and all(
+            any(status.state is State.AVAILABLE for status in versions)
+            for versions in self.repository.models.statuses().values()
+        )
+
+    def reload(self, configs: Sequence[ModelConfig] | None) -> None:
+        """Makes `configs` (None: what the flags' file or folder says now) the configuration and waits for it."""
+        self.repository.replace(self._flags.models() if configs is None else configs, self._stopping.is_set)
+
+    def unload(self, name: str) -> None:
+        """Takes one model out of the configuration, until it is reloaded.
+
+        Raises:
+            ServingError: NOT_FOUND when there is no such model.
+        """
+        configs = self.repository.configs()
+        if name not in {config.name for config in configs}:
+            raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
+        self.repository.apply([config for config in configs if config.name != name])
+
+    # Wiring
+
+    def _open_grpc(self) -> None:
+        from serving import grpc_services, sockets
+
+        server = sockets.grpc_server(self._flags)
+        self._on_health = grpc_services.add(server, self._flags, self.repository, self._observer, self.is_ready)
+        addresses = sockets.bind_grpc(server, self._flags, self._tls)
+        server.start()
+        self._opened.append(lambda: server.stop(STOP_GRACE_S).wait())
+        for address in addresses:
+            log.info("Running gRPC ModelServer at %s ...", address)
+
+    def _open_rest(self) -> None:
+        from serving import sockets
+        from serving.rest_api import RestApi, RestOptions
+
+        options = RestOptions(
+            timeout_s=self._flags.rest_api_timeout_in_ms / 1e3,
+            cors=self._flags.rest_api_enable_cors_support,
+            metrics_path=self._monitoring.path if self._monitoring.enable else None,
+            admin=self._flags.rest_api_enable_admin,
+            check_method_name=self._flags.enable_signature_method_name_check,
+        )
+        app = RestApi(
+            self.repository.models,
+            self._observer,
+            self._executor,
+            is_ready=self.is_ready,
+            reload=self.reload,
+            unload=self.unload,
+            options=options,
+        )
+        tls = self._tls if self._flags.rest_api_enable_tls else None
+        rest = sockets.RestServer(app, self._flags.rest_api_port, tls)
+        rest.start()
+        self._opened.append(functools.partial(rest.stop, STOP_GRACE_S))
+        log.info("Exporting HTTP/REST API at:localhost:%d ...", self._flags.rest_api_port)
+
+    def _load(self, name: str, version: int, path: Path) -> Servable:
+        from serving import warmup
+
+        started_s = time.perf_counter()
+        flags = self._flags
+        options = EngineOptions(
+            flags.tensorflow_session_parallelism,
+            flags.tensorflow_intra_op_parallelism,
+            flags.tensorflow_inter_op_parallelism,
+            flags.per_process_gpu_memory_fraction,
+        )
+        servable = load(path, tags=sorted(flags.tags), engine=flags.engine, options=options)
+        try:
+            if flags.enable_model_warmup:
+                warmup.replay(servable, path, self._metrics, flags.num_request_iterations_for_warmup or 1)
+        except ServingError:
+            servable.close()
+            raise
+        self._metrics.load_seconds.labels(name, str(version)).set(time.perf_counter() - started_s)
+        return servable
+
+    def _version_changed(self, version: Version) -> None:
+        if version.state is State.END:
+            self._metrics.forget(version.name, version.version)
+        self._on_health(version)
+
+    def _wait_for_those_that_load(self, configs: Sequence[ModelConfig]) -> None:
+        for config in configs:
+            try:
+                self.repository.wait_until_loaded([config.name], self._stopping.is_set)
+            except ServingError as error:
+                log.error("Model %r is not served: %s", config.name, error.message)
+
+    def _follow_config(self) -> None:
+        """Reads the config file, or the folder of models, again and again for as long as the server runs."""
+        flags = self._flags
+        wait_s = flags.model_config_file_poll_wait_seconds
+        if flags.models_root:
+            wait_s = flags.file_system_poll_wait_seconds
+        if wait_s <= 0:
+            return
+        current = self.repository.configs()
+        while not self._stopping.wait(wait_s):
+            try:
+                configs = flags.models()
+                if configs != current:
+                    current = configs
+                    self.reload(configs)
+            except ServingError as error:
+                log.error("The configuration was not changed: %s", error.message)
+
+
+def _repository_options(flags: Flags) -> Options:
+    return Options(
+        file_system_poll_wait_seconds=flags.file_system_poll_wait_seconds,
+        max_num_load_retries=flags.max_num_load_retries,
+        load_retry_interval_s=flags.load_retry_interval_micros / 1e6,
+        num_load_threads=flags.num_load_threads,
+        num_unload_threads=flags.num_unload_threads,
+        allow_version_labels_for_unavailable_models=flags.allow_version_labels_for_unavailable_models,
+    )
+
+
+def _start_logging() -> None:
+    """Our lines on standard error, without TensorFlow's and uvicorn's chatter."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for name in ("tensorflow", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves until SIGTERM or SIGINT; 0 after an orderly end, 255 when it cannot start."""
+    flags = parse_command_line(argv)
+    _start_logging()
+    for notice in flags.notices:
+        log.warning(notice)
+    import_tensorflow()
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    server = None
+    try:
+        server = Server(flags, stopping)
+        server.start()
+    except ServingError as error:
+        print(f"Failed to start server. Error: {error.message}", file=sys.stderr)
+        return 255
+    stopping.wait()
+    log.info("Stopping: what is in flight finishes first.")
+    server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

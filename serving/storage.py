@@ -1,0 +1,53 @@
+"""Version directories on disk: which exist, which a policy wants, and whether one is still being written.
+
+Source: TensorFlow Serving's file_system_storage_path_source.
+"""
+
+import logging
+import re
+from pathlib import Path
+
+from serving.model_config import All, Latest, Specific
+
+log = logging.getLogger(__name__)
+
+Fingerprint = frozenset[tuple[str, int, int]]
+
+
+def versions_on_disk(base_path: str) -> dict[int, Path]:
+    """{version: directory} for every child of `base_path` whose name is an integer; other names are ignored.
+
+    Raises:
+        OSError: `base_path` does not exist or cannot be read.
+    """
+    found: dict[int, Path] = {}
+    for child in sorted(Path(base_path).iterdir()):
+        if not re.fullmatch(r"[0-9]+", child.name) or not child.is_dir():
+            continue
+        version = int(child.name)
+        if version in found:
+            log.warning("%s and %s are both version %d; %s is served.", found[version], child, version, child)
+        found[version] = child
+    return found
+
+
+def wanted_versions(found: dict[int, Path], policy: Latest | All | Specific) -> dict[int, Path]:
+    """The part of `found` that `policy` asks for."""
+    match policy:
+        case Latest(num_versions):
+            return {version: found[version] for version in sorted(found)[-num_versions:]}
+        case Specific(versions):
+            return {version: found[version] for version in versions if version in found}
+    return found
+
+
+def fingerprint(directory: Path) -> Fingerprint:
+    """(path, size in bytes, modification time in ns) of every file below: equal twice means nobody wrote between."""
+    seen = set()
+    for path in directory.rglob("*"):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:  # renamed away between the listing and the look
+            continue
+        seen.add((str(path), stat.st_size, stat.st_mtime_ns))
+    return frozenset(seen)

@@ -1,0 +1,73 @@
+"""A model's versions and the states they move through, by TensorFlow Serving's names and numbers."""
+
+import enum
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from serving.errors import Code, ServingError
+from serving.model_config import ModelConfig
+from serving.servable import Servable
+from serving.storage import Fingerprint
+
+
+class State(enum.IntEnum):
+    """A version's state, by the numbers of `ModelVersionStatus.State`."""
+
+    UNKNOWN = 0
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+class VersionStatus(NamedTuple):
+    version: int
+    state: State
+    error: ServingError | None
+
+
+@dataclass(eq=False)
+class Version:
+    """One version of a model. As a context manager it is what `Repository.acquire` lends to a request."""
+
+    name: str
+    version: int
+    path: Path
+    state: State = State.START
+    servable: Servable | None = None
+    error: ServingError | None = None
+    attempts: int = 0
+    retry_at_s: float | None = None
+    seen: Fingerprint = frozenset()
+    in_flight: int = 0
+    idle: threading.Condition = field(default_factory=threading.Condition)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.idle:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.notify_all()
+
+    @property
+    def loaded(self) -> Servable:
+        if self.servable is None:
+            raise ServingError(Code.UNAVAILABLE, f"Version {self.version} of {self.name!r} is not loaded.")
+        return self.servable
+
+
+@dataclass(eq=False)
+class Model:
+    config: ModelConfig | None  # None once it has been taken out of the configuration
+    versions: dict[int, Version] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    wanted: dict[int, Path] = field(default_factory=dict)
+
+    def available(self) -> list[int]:
+        return sorted(number for number, version in self.versions.items() if version.state is State.AVAILABLE)

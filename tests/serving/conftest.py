@@ -1,0 +1,120 @@
+import contextlib
+import socket
+
+import pytest
+
+from serving.flags import Flags
+from serving.server import Server
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """Gives a port that nothing listens on."""
+
+    def free_port():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            return listener.getsockname()[1]
+
+    return free_port
+
+
+@pytest.fixture(scope="session")
+def start_server(free_port):
+    """Starts a server in this process with flags given as keywords; a context manager that yields it."""
+
+    @contextlib.contextmanager
+    def start(**flags):
+        flags = {"port": free_port(), "rest_api_port": free_port(), "engine": "tensorflow", **flags}
+        server = Server(Flags(**flags))
+        server.flags = Flags(**flags)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def saved_model(tmp_path_factory):
+    """Writes `models/<name>/<version>` with the signatures that the contract speaks of; returns the base path."""
+    import tensorflow as tf
+
+    class Contract(tf.Module):
+        """y = a x + b, and its like as examples, text, images, pairs, scalars and a count."""
+
+        def __init__(self, a, b):
+            super().__init__()
+            self.a = tf.Variable(a, dtype=tf.float32)
+            self.b = tf.Variable(b, dtype=tf.float32)
+            self.count = tf.Variable(0, dtype=tf.int64)
+            self.names = tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(tf.constant([0, 1], tf.int64), ["even", "odd"]), "none"
+            )
+
+        def line(self, x):
+            return self.a * x + self.b
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+        def serving_default(self, x):
+            return {"y": self.line(x)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "a"), tf.TensorSpec([None], tf.int32, "b")])
+        def pair(self, a, b):
+            return {"sum": tf.reduce_sum(a, 1) + tf.cast(b, tf.float32), "twice": 2 * b}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+        def text(self, text):
+            return {"upper": tf.strings.upper(text), "raw_bytes": text}
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32, "x")])
+        def scalar(self, x):
+            return {"y": self.line(x)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "x")])
+        def named(self, x):
+            return {"name": self.names.lookup(x)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 4, 4, 3], tf.uint8, "images")])
+        def image(self, images):
+            return {"mean": tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "step")])
+        def counted(self, step):
+            return {"count": self.count.assign_add(tf.reduce_sum(step))[tf.newaxis]}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float16, "x")])
+        def half(self, x):
+            return {"y": x / 2}
+
+        def features(self, examples):
+            return tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+        def regress_x_to_y(self, inputs):
+            return {"outputs": self.line(self.features(inputs))}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+        def classify_x_to_y(self, inputs):
+            scores = self.line(self.features(inputs)) * [[1.0, 2.0]]
+            return {"classes": tf.tile([["one", "two"]], [tf.shape(scores)[0], 1]), "scores": scores}
+
+    root = tmp_path_factory.mktemp("models")
+
+    def write(name="half_plus_two", version=1, a=0.5, b=2.0, root=root):
+        module = Contract(a, b)
+        names = "serving_default pair text scalar named image counted half regress_x_to_y classify_x_to_y".split()
+        signatures = {name: getattr(module, name) for name in names}
+        tf.saved_model.save(module, str(root / name / str(version)), signatures)
+        return str(root / name)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def half_plus_two(start_server, saved_model):
+    """A running server with the model `half_plus_two`, version 1."""
+    base_path = saved_model()
+    with start_server(model_name="half_plus_two", model_base_path=base_path) as server:
+        yield server

@@ -1,0 +1,294 @@
+import threading
+
+import pytest
+
+from serving.errors import Code, ServingError
+from serving.model_config import All, Latest, ModelConfig, Specific
+from serving.repository import Options, Repository
+from serving.versions import State
+
+WAIT_S = 20
+
+
+class Echo:
+    """A servable that gives back what it is given and remembers whether it was closed."""
+
+    signatures: dict = {}
+    signature_defs: dict = {}
+    engine_report: dict = {}
+
+    def __init__(self):
+        self.closed = threading.Event()
+
+    def run(self, signature_name, inputs, outputs, deadline_s=None):
+        return inputs
+
+    def close(self):
+        self.closed.set()
+
+
+class Loads:
+    """Loads versions as their `saved_model.pb` says: "bad" fails; `gate` holds every load until it is set."""
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.asked = []
+        self.made = {}
+
+    def __call__(self, name, version, path):
+        self.asked.append((name, version))
+        self.entered.set()
+        assert self.gate.wait(WAIT_S)
+        if (path / "saved_model.pb").read_text() == "bad":
+            raise ServingError(Code.DATA_LOSS, "unreadable")
+        self.made[name, version] = Echo()
+        return self.made[name, version]
+
+
+class Seen:
+    """Waits for a version to reach a state."""
+
+    def __init__(self):
+        self.states = []
+        self.changed = threading.Condition()
+
+    def __call__(self, version):
+        with self.changed:
+            self.states.append((version.version, version.state, version.error.message if version.error else ""))
+            self.changed.notify_all()
+
+    def wait(self, version, state, error=""):
+        def happened():
+            return any((v, s) == (version, state) and error in message for v, s, message in self.states)
+
+        with self.changed:
+            assert self.changed.wait_for(happened, WAIT_S), self.states
+
+
+@pytest.fixture
+def loads():
+    return Loads()
+
+
+@pytest.fixture
+def seen():
+    return Seen()
+
+
+@pytest.fixture
+def repository(loads, seen):
+    repository = Repository(loads, Options(file_system_poll_wait_seconds=-1, max_num_load_retries=0), seen)
+    yield repository
+    loads.gate.set()
+    repository.stop()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, version, content="good"):
+        directory = tmp_path / name / str(version)
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "saved_model.pb").write_text(content)
+        return str(tmp_path / name)
+
+    return write
+
+
+def served(repository, name="m"):
+    return sorted(status.version for status in repository.models.status(name) if status.state is State.AVAILABLE)
+
+
+@pytest.mark.parametrize(
+    "policy, expected",
+    [(Latest(1), [3]), (Latest(2), [2, 3]), (All(), [1, 2, 3]), (Specific((1, 3)), [1, 3])],
+)
+def test_version_policy_chooses_what_is_served(repository, write, policy, expected):
+    for version in (1, 2, 3):
+        base_path = write("m", version)
+    repository.replace([ModelConfig("m", base_path, policy)])
+    assert served(repository) == expected
+
+
+def test_latest_version_answers_when_none_is_asked_for(repository, write):
+    write("m", 9)
+    repository.replace([ModelConfig("m", write("m", 10), All())])
+    with repository.models.acquire("m") as version:
+        assert version.version == 10
+
+
+@pytest.mark.parametrize("name, is_version", [("00000123", True), ("v2", False), ("1.5", False), ("tmp-3", False)])
+def test_only_integer_names_are_versions(repository, write, name, is_version):
+    write("m", 1)
+    repository.replace([ModelConfig("m", write("m", name), All())])
+    assert served(repository) == ([1, 123] if is_version else [1])
+
+
+def test_new_version_is_available_before_the_old_one_goes(repository, write, seen, loads):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    write("m", 2)
+    repository.poll()
+    seen.wait(2, State.AVAILABLE)
+    seen.wait(1, State.END)
+    assert seen.states.index((2, State.AVAILABLE, "")) < seen.states.index((1, State.UNLOADING, ""))
+    assert loads.made["m", 1].closed.is_set()
+
+
+def test_bad_new_version_leaves_the_old_one_serving_and_shows_its_error(repository, write, seen):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    write("m", 2, "bad")
+    repository.poll()
+    seen.wait(2, State.END, "unreadable")
+    with repository.models.acquire("m") as version:
+        assert version.version == 1
+    status = repository.models.status("m", 2)[0]
+    assert (status.state, status.error.code) == (State.END, Code.DATA_LOSS)
+
+
+def test_failed_version_loads_once_its_directory_has_changed(repository, write, seen):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    write("m", 2, "bad")
+    repository.poll()
+    seen.wait(2, State.END, "unreadable")
+    write("m", 2, "copied in full by now")
+    repository.poll()
+    seen.wait(2, State.AVAILABLE)
+
+
+def test_version_written_to_while_it_loads_is_not_served_half(repository, write, seen, loads):
+    loads.gate.clear()
+    repository.apply([ModelConfig("m", write("m", 1))])
+    assert loads.entered.wait(WAIT_S)
+    write("m", 1, "the rest of the copy")
+    loads.gate.set()
+    seen.wait(1, State.END, "was written to while it was loading")
+    assert loads.made["m", 1].closed.wait(WAIT_S)
+    repository.poll()
+    seen.wait(1, State.AVAILABLE)
+
+
+def test_version_in_use_is_unloaded_only_after_its_last_request(repository, write, seen, loads):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    with repository.models.acquire("m"):
+        write("m", 2)
+        repository.poll()
+        seen.wait(2, State.AVAILABLE)
+        seen.wait(1, State.UNLOADING)
+        assert not loads.made["m", 1].closed.is_set()
+    assert loads.made["m", 1].closed.wait(WAIT_S)
+
+
+def test_model_out_of_the_configuration_is_unloaded(repository, write, seen):
+    one, two = ModelConfig("one", write("one", 1)), ModelConfig("two", write("two", 2))
+    repository.replace([one, two])
+    repository.replace([two])
+    seen.wait(1, State.END)
+    with pytest.raises(ServingError, match=r"Servable not found for request: Latest\(one\)"):
+        repository.models.acquire("one")
+    assert served(repository, "two") == [2]
+
+
+def test_model_that_comes_back_is_loaded_again(repository, write, seen):
+    config = ModelConfig("m", write("m", 1))
+    repository.replace([config])
+    repository.replace([])
+    seen.wait(1, State.END)
+    repository.replace([config])
+    assert served(repository) == [1]
+
+
+def test_storage_that_is_away_unloads_nothing(repository, write, tmp_path):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    (tmp_path / "m").rename(tmp_path / "away")
+    repository.poll()
+    assert served(repository) == [1]
+
+
+def test_failed_load_is_tried_again_and_then_given_up(loads, seen, write):
+    options = Options(file_system_poll_wait_seconds=-1, max_num_load_retries=2, load_retry_interval_s=0)
+    repository = Repository(loads, options, seen)
+    with pytest.raises(ServingError, match="unreadable"):
+        repository.replace([ModelConfig("m", write("m", 1, "bad"))])
+    assert loads.asked == [("m", 1)] * 3
+    repository.stop()
+
+
+@pytest.mark.parametrize(
+    "name, version, label, code, message",
+    [
+        ("other", None, None, Code.NOT_FOUND, "Servable not found for request: Latest(other). Models served: m."),
+        ("m", 9, None, Code.NOT_FOUND, "Servable not found for request: Specific(m, 9). Loaded versions: 1."),
+        ("m", None, "canary", Code.INVALID_ARGUMENT, "Unrecognized servable version label: canary. "),
+    ],
+)
+def test_what_is_not_there_is_refused_in_the_contracts_words(repository, write, name, version, label, code, message):
+    repository.replace([ModelConfig("m", write("m", 1), Latest(), {"stable": 1})])
+    with pytest.raises(ServingError) as refused:
+        repository.models.acquire(name, version, label)
+    assert refused.value.code is code
+    assert refused.value.message.startswith(message)
+
+
+@pytest.mark.parametrize("versions, expected", [((1, 2), 2), ((0, 2), 0)])
+def test_version_0_is_the_latest_where_there_is_no_0(repository, write, versions, expected):
+    for version in versions:
+        base_path = write("m", version)
+    repository.replace([ModelConfig("m", base_path, All())])
+    with repository.models.acquire("m", 0) as version:
+        assert version.version == expected
+
+
+def test_status_of_what_was_never_there_is_not_found(repository, write):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    with pytest.raises(ServingError, match="^Could not find any versions of model x$"):
+        repository.models.status("x")
+    with pytest.raises(ServingError, match="^Could not find version 9 of model m$"):
+        repository.models.status("m", 9)
+
+
+def test_label_leads_to_its_version(repository, write):
+    write("m", 1)
+    repository.replace([ModelConfig("m", write("m", 2), All(), {"stable": 1, "canary": 2})])
+    with repository.models.acquire("m", label="stable") as version:
+        assert version.version == 1
+
+
+def test_label_for_a_version_that_is_not_loaded_is_refused_and_the_old_labels_stay(repository, write):
+    base_path = write("m", 1)
+    repository.replace([ModelConfig("m", base_path, Latest(), {"stable": 1})])
+    with pytest.raises(ServingError, match="Request to assign label to version 7 of model m, which is not") as refused:
+        repository.replace([ModelConfig("m", base_path, Latest(), {"stable": 7})])
+    assert refused.value.code is Code.FAILED_PRECONDITION
+    with repository.models.acquire("m", label="stable") as version:
+        assert version.version == 1
+
+
+@pytest.mark.parametrize("label, allowed", [("new", True), ("stable", False)])
+def test_label_flag_lets_new_labels_alone_wait_for_their_version(loads, write, label, allowed):
+    options = Options(file_system_poll_wait_seconds=-1, allow_version_labels_for_unavailable_models=True)
+    repository = Repository(loads, options)
+    base_path = write("m", 1)
+    repository.replace([ModelConfig("m", base_path, Latest(), {"stable": 1})])
+    configs = [ModelConfig("m", base_path, Latest(), {"stable": 1, label: 7})]
+    if allowed:
+        repository.replace(configs)
+    else:
+        with pytest.raises(ServingError):
+            repository.replace(configs)
+    repository.stop()
+
+
+def test_poll_picks_up_a_new_version_by_itself(loads, seen, write):
+    repository = Repository(loads, Options(file_system_poll_wait_seconds=0.01), seen)
+    repository.replace([ModelConfig("m", write("m", 1))])
+    write("m", 2)
+    seen.wait(2, State.AVAILABLE)
+    repository.stop()
+
+
+def test_stop_closes_everything(loads, write):
+    repository = Repository(loads, Options(file_system_poll_wait_seconds=-1))
+    repository.replace([ModelConfig("m", write("m", 1)), ModelConfig("n", write("n", 1))])
+    repository.stop()
+    assert all(echo.closed.is_set() for echo in loads.made.values())

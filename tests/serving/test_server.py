@@ -1,0 +1,160 @@
+"""The server as a process: starting, stopping, and what changes while it runs."""
+
+import concurrent.futures
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+START_S = 60
+STARTED = "Exporting HTTP/REST API"
+
+
+class Process:
+    """`python -m serving.server` with flags; `url` is its REST address, `output` what it has said."""
+
+    def __init__(self, grpc_port, rest_port, *flags):
+        self.url = f"http://localhost:{rest_port}"
+        ports = [f"--port={grpc_port}", f"--rest_api_port={rest_port}"]
+        command = [sys.executable, "-m", "serving.server", "--engine=tensorflow", *ports, *flags]
+        self.popen = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.output = ""
+
+    def wait_until_started(self):
+        for line in self.popen.stderr:
+            self.output += line
+            if STARTED in line:
+                return self
+        pytest.fail(self.output)
+
+    def ended(self):
+        """(exit status, everything said)"""
+        _, rest = self.popen.communicate(timeout=START_S)
+        return self.popen.returncode, self.output + (rest or "")
+
+    def predict(self, name="half_plus_two", x=(1.0,)):
+        return httpx.post(f"{self.url}/v1/models/{name}:predict", json={"instances": list(x)}, timeout=START_S)
+
+
+@pytest.fixture
+def launch(free_port):
+    launched = []
+
+    def launch(*flags):
+        launched.append(Process(free_port(), free_port(), *flags))
+        return launched[-1]
+
+    yield launch
+    for process in launched:
+        process.popen.kill()
+        process.popen.communicate()
+
+
+def eventually(answer, wanted):
+    deadline_s = time.monotonic() + START_S
+    while (found := answer()) != wanted:
+        assert time.monotonic() < deadline_s, found
+
+
+def test_whole_life_of_a_server(launch, saved_model, tmp_path):
+    base_path = saved_model("half_plus_two", 1, root=tmp_path)
+    process = launch("--model_name=half_plus_two", f"--model_base_path={base_path}").wait_until_started()
+    assert process.predict().json() == {"predictions": [2.5]}
+
+    saved_model("half_plus_two", 2, a=1.0, root=tmp_path / "being_written")
+    shutil.move(tmp_path / "being_written/half_plus_two/2", f"{base_path}/2")
+    eventually(lambda: process.predict().json(), {"predictions": [3.0]})
+
+    with concurrent.futures.ThreadPoolExecutor() as callers:
+        answers = [callers.submit(process.predict, x=[float(n)] * 20_000) for n in range(8)]
+        concurrent.futures.wait(answers, return_when=concurrent.futures.FIRST_COMPLETED)
+        process.popen.send_signal(signal.SIGTERM)
+        outcomes = [answer.exception() or answer.result().status_code for answer in answers]
+    assert all(outcome == 200 or isinstance(outcome, httpx.ConnectError) for outcome in outcomes), outcomes
+    status, output = process.ended()
+    assert status == 0
+    assert "Traceback" not in output
+
+
+def test_models_root_serves_all_that_comes_and_survives_a_bad_one(launch, saved_model, tmp_path):
+    root = tmp_path / "root"
+    (root / "broken/1").mkdir(parents=True)
+    (root / "broken/1/saved_model.pb").write_bytes(b"no protobuf")
+    process = launch(f"--models_root={root}", "--max_num_load_retries=0").wait_until_started()
+    saved_model("late", 1, root=tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/late").rename(root / "late")
+    eventually(lambda: process.predict("late").status_code, 200)
+    (status,) = httpx.get(f"{process.url}/v1/models/broken").json()["model_version_status"]
+    assert status["state"] == "END" and status["status"]["error_code"] != "OK"
+
+
+def test_model_that_cannot_load_ends_the_start(launch, tmp_path):
+    (tmp_path / "m/1").mkdir(parents=True)
+    (tmp_path / "m/1/saved_model.pb").write_bytes(b"no protobuf")
+    process = launch("--model_name=m", f"--model_base_path={tmp_path}/m", "--max_num_load_retries=0")
+    status, output = process.ended()
+    assert status == 255
+    assert "Failed to start server. Error: " in output
+    assert "Traceback" not in output
+
+
+def test_port_in_use_ends_the_start_with_a_sentence(launch, half_plus_two, saved_model):
+    port = half_plus_two.flags.port
+    flags = ["--model_name=half_plus_two", f"--model_base_path={half_plus_two.flags.model_base_path}"]
+    status, output = launch(*flags, f"--port={port}").ended()
+    assert status == 255
+    assert f"Failed to start server. Error: 0.0.0.0:{port} cannot be listened on" in output
+
+
+def resident_bytes(process):
+    with open(f"/proc/{process.popen.pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+@pytest.fixture(scope="module")
+def versions_of_25_mb(tmp_path_factory):
+    import tensorflow as tf
+
+    class Table(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = tf.Variable(tf.random.stateless_normal([6400, 1024], [1, 2]))
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "x")])
+        def serving_default(self, x):
+            return {"y": tf.reduce_sum(tf.gather(self.table, x), 1)}
+
+    root = tmp_path_factory.mktemp("large")
+    module = Table()
+    for version in (1, 2):
+        tf.saved_model.save(module, str(root / "m" / str(version)), {"serving_default": module.serving_default})
+    return root / "m"
+
+
+@pytest.mark.slow
+def test_memory_comes_back_after_unloading(launch, versions_of_25_mb, tmp_path):
+    flags = ["--model_name=m", f"--model_base_path={versions_of_25_mb}", "--rest_api_enable_admin"]
+    process = launch(*flags).wait_until_started()
+
+    def reload(version):
+        config = {"name": "m", "basePath": str(versions_of_25_mb), "modelPlatform": "tensorflow"}
+        config["modelVersionPolicy"] = {"specific": {"versions": [version]}}
+        body = {"modelConfigList": {"config": [config]}}
+        assert httpx.post(f"{process.url}/v1/config:reload", json=body, timeout=START_S).status_code == 200
+        assert process.predict("m", [0]).status_code == 200
+        eventually(lambda: states(process), {version: "AVAILABLE", 3 - version: "END"})
+
+    sizes = []
+    for number in range(50):
+        reload(1 + number % 2)
+        sizes.append(resident_bytes(process))
+    assert sizes[-1] < 1.05 * sizes[4], [size >> 20 for size in sizes]
+
+
+def states(process):
+    body = httpx.get(f"{process.url}/v1/models/m").json()
+    return {int(line["version"]): line["state"] for line in body["model_version_status"]}

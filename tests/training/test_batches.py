@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training import batches
+from training.datasets import Split
+from training.recipes import Recipe
+
+PLAIN = Recipe(epochs=1, batch_size=4, learning_rate=0.1, flip=False)
+AUGMENTED = Recipe(epochs=1, batch_size=4, learning_rate=0.1, flip=True, shift=2)
+
+
+def numbered(count=10):
+    """Images that show their number at every pixel, each a class of its own."""
+    numbers = np.arange(count)
+    return Split(np.full((count, 6, 6, 1), numbers.reshape(-1, 1, 1, 1), np.uint8), numbers.astype(np.int32))
+
+
+def drawn(recipe, seed=0, step=0, epochs=2, split=None):
+    source = batches.Batches(split or numbered(), 10, recipe, seed)
+    return [(images.numpy(), labels.numpy().argmax(axis=1)) for images, labels in source.after(step, epochs)]
+
+
+def test_each_epoch_is_a_shuffled_pass_of_full_batches():
+    labels = [labels for _, labels in drawn(PLAIN)]
+    assert [len(batch) for batch in labels] == [4, 4, 4, 4]
+    first, second = np.concatenate(labels[:2]), np.concatenate(labels[2:])
+    assert len(set(first)) == len(set(second)) == 8
+    assert first.tolist() != second.tolist()
+
+
+def test_images_keep_their_labels():
+    for images, labels in drawn(PLAIN):
+        assert images[:, 0, 0, 0].tolist() == labels.tolist()
+
+
+def test_dataset_smaller_than_a_batch_is_one_batch():
+    assert [len(labels) for _, labels in drawn(PLAIN, split=numbered(3), epochs=1)] == [3]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_batches_after_a_step_are_those_a_whole_run_has_there(step):
+    random = Split(np.random.default_rng(0).integers(0, 256, (10, 6, 6, 1), np.uint8), np.arange(10, dtype=np.int32))
+    whole, rest = drawn(AUGMENTED, split=random), drawn(AUGMENTED, split=random, step=step)
+    assert len(rest) == len(whole) - step
+    for (images, labels), (want_images, want_labels) in zip(rest, whole[step:], strict=True):
+        np.testing.assert_array_equal(images, want_images)
+        np.testing.assert_array_equal(labels, want_labels)
+
+
+def test_seed_changes_the_order():
+    assert drawn(PLAIN, seed=1)[0][1].tolist() != drawn(PLAIN, seed=2)[0][1].tolist()
+
+
+def gradient(count=400):
+    return tf.constant(np.tile(np.arange(0, 60, 10, np.uint8).reshape(1, 1, 6, 1), (count, 6, 1, 1)))
+
+
+def test_flip_mirrors_about_half_of_the_images():
+    images = gradient()
+    got = batches.flip(images, (0, 1)).numpy()
+    mirrored = (got == images[:, :, ::-1].numpy()).all(axis=(1, 2, 3))
+    kept = (got == images.numpy()).all(axis=(1, 2, 3))
+    assert (mirrored ^ kept).all() and 150 < mirrored.sum() < 250
+
+
+def test_shift_moves_each_image_by_every_distance_up_to_the_limit():
+    got = batches.shift(gradient(), 2, (0, 1)).numpy()
+    assert set(got[:, 0, 2, 0]) == {0, 10, 20, 30, 40}

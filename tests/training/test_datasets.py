@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from training import datasets
+from training.errors import InputError
+
+
+def test_named_dataset_is_uint8_images_int32_labels_and_names(tmp_path, write_idx):
+    data = datasets.load("fashion_mnist", data_dir=write_idx(tmp_path))
+    assert data.image_shape == (28, 28, 1) and data.num_classes == 10
+    assert data.class_names[9] == "Ankle boot"
+    assert data.train.images.dtype == np.uint8 and data.train.labels.dtype == np.int32
+    assert (len(data.train.images), len(data.test.images)) == (8, 4)
+
+
+def test_folder_is_a_dataset_named_after_it(tmp_path, write_picture):
+    for name in ("cat", "dog"):
+        for number in range(5):
+            write_picture(tmp_path / "pets" / name / f"{number}.png")
+    data = datasets.load(str(tmp_path / "pets"))
+    assert (data.name, data.class_names) == ("pets", ("cat", "dog"))
+    assert len(data.train.images) + len(data.test.images) == 10
+    assert data.train.labels.dtype == np.int32
+
+
+@pytest.mark.parametrize("name, count", [("fashion_mnist", 10), ("mnist", 10), ("cifar10", 10), ("cifar100", 100)])
+def test_class_names_are_as_many_as_the_classes(name, count):
+    assert len(set(datasets.CLASS_NAMES[name])) == count
+
+
+def test_unknown_name_gets_the_nearest_and_the_list():
+    with pytest.raises(InputError, match="Did you mean 'fashion_mnist'.*cifar100"):
+        datasets.load("fashon_mnist")
+
+
+def test_data_dir_without_the_files_says_which_are_expected(tmp_path):
+    with pytest.raises(InputError, match="t10k-images-idx3-ubyte.gz"):
+        datasets.load("fashion_mnist", data_dir=tmp_path)
+
+
+def test_data_dir_is_refused_for_what_keras_reads(tmp_path):
+    with pytest.raises(InputError, match="--data_dir"):
+        datasets.load("cifar10", data_dir=tmp_path)

@@ -1,0 +1,104 @@
+import dataclasses
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training import checkpoints, recipes
+from training.batches import Batches
+from training.datasets import Split
+from training.errors import InputError
+from training.fit import Interrupted, fit
+
+RECIPE = recipes.Recipe(epochs=3, batch_size=4, learning_rate=0.05, dropout=1.0, shift=1)
+STEPS = 5  # an epoch
+
+
+class InterruptedBatches(Batches):
+    """Presses Ctrl-C when the batch of step 7 is made."""
+
+    def batch(self, indices, seed):
+        return super().batch(indices, tf.numpy_function(press_at_7, [seed], tf.int64, stateful=False))
+
+
+def press_at_7(seed):
+    if seed[1] == 7:
+        os.kill(os.getpid(), signal.SIGINT)
+    return seed
+
+
+def split(count):
+    random = np.random.default_rng(count)
+    return Split(random.integers(0, 256, (count, 8, 8, 1), np.uint8), random.integers(0, 3, count).astype(np.int32))
+
+
+def prepared(batches_class=Batches, recipe=RECIPE):
+    """(model with batch normalisation and dropout, compiled; its batches): the same ones every time."""
+    keras.utils.set_random_seed(3)
+    images = keras.Input((8, 8, 1), dtype="uint8")
+    x = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(images))
+    x = keras.layers.Dropout(0.3)(keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x)))
+    model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(x)))
+    batches = batches_class(split(4 * STEPS), 3, recipe, seed=3)
+    recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
+    return model, batches
+
+
+def trained(folder, **given):
+    folder.mkdir(exist_ok=True)
+    model, batches = prepared(**given)
+    return model, fit(model, batches, split(6), RECIPE.epochs, folder)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """(weights, Progress, folder) of a training that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    model, progress = trained(folder)
+    return model.get_weights(), progress, folder
+
+
+def test_training_runs_every_step_and_keeps_best_last_and_logs(whole):
+    _, progress, folder = whole
+    assert progress.step == STEPS * RECIPE.epochs
+    assert 0 <= progress.best <= 1 and progress.seconds > 0
+    assert {"best.weights.h5", "last.weights.h5", "train", "validation"} <= {path.name for path in folder.iterdir()}
+    assert list((folder / "train").glob("events.out.tfevents.*"))
+
+
+def test_last_weights_are_the_models(whole):
+    weights, _, folder = whole
+    model = prepared_and_built()
+    model.load_weights(folder / "last.weights.h5")
+    for got, want in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_interrupted_training_goes_on_to_the_very_same_weights(whole, tmp_path):
+    with pytest.raises(Interrupted):
+        trained(tmp_path, batches_class=InterruptedBatches)
+    stopped = checkpoints.restore(tmp_path, prepared_and_built())
+    assert 0 < stopped.step < STEPS * RECIPE.epochs
+    model, progress = trained(tmp_path)
+    assert progress.step == STEPS * RECIPE.epochs
+    for got, want in zip(model.get_weights(), whole[0], strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def prepared_and_built():
+    model, _ = prepared()
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def test_signals_act_as_before_once_training_is_over(whole):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_loss_that_is_no_number_stops_with_step_and_learning_rate(tmp_path):
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e30, clip_norm=None, warmup=0.0)
+    with pytest.raises(InputError, match=r"after step \d+, at learning rate [\d.e+]+;.*--learning_rate"):
+        trained(tmp_path, recipe=recipe)

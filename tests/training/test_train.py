@@ -1,0 +1,79 @@
+import json
+import re
+
+import pytest
+import tensorflow as tf
+
+from training import train
+
+SMALL = ["--width", "0.05", "--epochs", "2", "--batch_size", "8"]
+
+
+def arguments(folder, *given):
+    return [*SMALL, f"--models_root={folder / 'models'}", f"--runs_root={folder / 'runs'}", *given]
+
+
+def test_training_ends_with_a_served_models_version_and_its_accuracy(tmp_path, write_idx, capsys):
+    data = write_idx(tmp_path / "data", count=40)
+    train.main(arguments(tmp_path, "--model", "all_cnn_c", "--dataset", "fashion_mnist", "--data_dir", str(data)))
+    told = capsys.readouterr().out
+    version = tmp_path / "models" / "all_cnn_c" / "1"
+    assert re.search(r"Trained in \d+ seconds: [\d.]+% of 20 test images correct \(95% interval", told)
+    assert f"SavedModel: {version}" in told
+    assert set(tf.saved_model.load(version).signatures) == {"serving_default", "encoded", "classify", "features"}
+    card = json.loads((version / "model_card.json").read_text())
+    assert (card["name"], card["seed"], card["dataset"]["train_images"]) == ("all_cnn_c", 0, 40)
+    assert card["accuracy"]["images"] == 20 and card["recipe"]["epochs"] == 2
+    assert {"parameters", "multiply_adds", "libraries", "seconds", "processor"} <= set(card)
+
+
+def test_folder_of_pictures_is_trained_on_and_named_as_asked(tmp_path, write_picture, capsys):
+    for number in range(10):
+        write_picture(tmp_path / "pets" / "cat" / f"{number}.png", (200, number, 0))
+        write_picture(tmp_path / "pets" / "dog" / f"{number}.png", (0, number, 200))
+    train.main(arguments(tmp_path, "--dataset", str(tmp_path / "pets"), "--name", "pets"))
+    version = tmp_path / "models" / "pets" / "1"
+    assert (version / "assets" / "labels.txt").read_text().split() == ["cat", "dog"]
+    [run] = (tmp_path / "runs").iterdir()
+    assert {"best.weights.h5", "last.weights.h5", "train", "validation"} == {path.name for path in run.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "given, sentence",
+    [
+        (["--model", "all_cnn"], "Did you mean"),
+        (["--recipe", "fats"], "Known recipes"),
+        (["--batch_size", "0"], "batch_size must be above 0, got 0"),
+        (["--validation_share", "0.9"], "at most 0.5"),
+        (["--name", "a/b"], "without / or :"),
+        (["--dataset", "nowhere"], "Unknown dataset 'nowhere'"),
+        (["--dataset", "fashion_mnist", "--data_dir", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_exit_status_2(tmp_path, capsys, given, sentence):
+    with pytest.raises(SystemExit) as stopped:
+        train.main(arguments(tmp_path, *given))
+    told = re.sub(r"[\s│]+", " ", capsys.readouterr().err)
+    assert stopped.value.code == 2
+    assert sentence in told and "Traceback" not in told
+
+
+def test_images_the_network_does_not_fit_are_told(tmp_path, write_picture, capsys):
+    for name in "cat", "dog":
+        for number in range(5):
+            write_picture(tmp_path / "pets" / name / f"{number}.png", size=(4, 4))
+    with pytest.raises(SystemExit):
+        train.main(arguments(tmp_path, "--dataset", str(tmp_path / "pets")))
+    assert "all_cnn_c cannot be built for pets" in capsys.readouterr().err
+
+
+def test_same_command_goes_on_from_a_saved_state_and_starts_anew_when_finished(tmp_path):
+    config = train.TrainConfig(runs_root=tmp_path)
+    folder = train.run_folder(config, config.chosen_recipe)
+    (folder / "state-000000007.npz").write_text("")
+    assert (train.run_folder(config, config.chosen_recipe) / "state-000000007.npz").exists()
+    (folder / "state-000000007.npz").unlink()
+    (folder / "old log").write_text("")
+    assert not list(train.run_folder(config, config.chosen_recipe).iterdir())
+    other = train.TrainConfig(runs_root=tmp_path, seed=1)
+    assert train.run_folder(other, other.chosen_recipe) != folder

@@ -1,0 +1,149 @@
+"""What holds for every entry of the catalog; a failure names the network.
+
+Weights are made for the narrowest useful network, on the smallest image that fits: the tables' arithmetic, checked
+against Keras there, gives the counts at full size.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo import rows
+from zoo.catalog import ENTRIES, Table
+
+TABLES = [name for name, entry in ENTRIES.items() if isinstance(entry, Table)]
+NUM_CLASSES = 7
+WIDTH = 0.1
+
+
+def small_shape(name):
+    entry = ENTRIES[name]
+    channels = entry.input_shape[-1]
+    size = next(size for size in rows.fitting_sizes(rows.sized(entry.rows, NUM_CLASSES), channels) if size >= 16)
+    return (size, size, channels)
+
+
+@pytest.fixture(scope="module", params=TABLES)
+def network(request):
+    keras.utils.set_random_seed(0)
+    name = request.param
+    return zoo.build(name, input_shape=small_shape(name), num_classes=NUM_CLASSES, width=WIDTH)
+
+
+@pytest.fixture(scope="module")
+def images(network):
+    return np.random.default_rng(0).integers(0, 256, (4, *network.input_shape[1:]), dtype=np.uint8)
+
+
+def output_of(network, layer, images):
+    return keras.Model(network.input, network.get_layer(layer).output)(images).numpy()
+
+
+def test_uint8_images_give_probabilities(network, images):
+    probabilities = network(images).numpy()
+    assert network.input.dtype == "uint8"
+    assert probabilities.dtype == np.float32
+    assert probabilities.shape == (len(images), NUM_CLASSES)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_probabilities_are_the_softmax_of_scores_of_both_signs(network, images):
+    logits = output_of(network, "logits", images)
+    assert logits.min() < 0 < logits.max()
+    np.testing.assert_allclose(keras.ops.softmax(logits), network(images), rtol=1e-5, atol=1e-6)
+
+
+def test_scores_are_a_linear_function_of_the_features(network, images):
+    features = zoo.features(network)(images).numpy()
+    scores = "class_maps" if "class_maps" in {layer.name for layer in network.layers} else "logits"
+    kernel, bias = network.get_layer(scores).get_weights()
+    assert features.shape == (len(images), kernel.shape[-2])
+    np.testing.assert_allclose(
+        features @ kernel.reshape(kernel.shape[-2:]) + bias, output_of(network, "logits", images), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_a_gradient_reaches_every_weight(network, images):
+    with tf.GradientTape() as tape:
+        probabilities = network(images, training=True)
+        loss = keras.ops.mean(keras.losses.sparse_categorical_crossentropy(np.arange(len(images)), probabilities))
+    gradients = tape.gradient(loss, network.trainable_weights)
+    unreached = [
+        weight.path
+        for weight, gradient in zip(network.trainable_weights, gradients, strict=True)
+        if gradient is None or not np.any(gradient)
+    ]
+    assert unreached == []
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, while it saves
+def test_saved_and_loaded_it_gives_the_same(network, images, tmp_path):
+    network.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    np.testing.assert_array_equal(loaded(images).numpy(), network(images).numpy())
+
+
+def test_exported_it_gives_the_same(network, images, tmp_path):
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    archive.add_endpoint("serve", network.call, [keras.InputSpec(shape=(None, *images.shape[1:]), dtype="uint8")])
+    archive.write_out(tmp_path / "network", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "network")
+    np.testing.assert_allclose(loaded.serve(images), network(images), rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_called_all_conv_has_pooling_but_the_last_average(network):
+    if "all_cnn" in network.name or "all_conv" in network.name:
+        pools = [layer for layer in network.layers if "Pooling" in type(layer).__name__]
+        assert [pool.name for pool in pools] == ["logits"]
+
+
+def test_keras_counts_the_parameters_that_the_rows_say(network):
+    table = rows.sized(ENTRIES[network.name].rows, NUM_CLASSES, WIDTH)
+    assert network.count_params() == rows.parameters(table, network.input_shape[1:])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_parameters_at_full_size_are_the_catalogs(name):
+    entry = ENTRIES[name]
+    assert rows.parameters(rows.sized(entry.rows, entry.num_classes), entry.input_shape) == entry.parameters
+
+
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        ("vgg_11", 132_863_336),
+        ("vgg_16", 138_357_544),
+        ("vgg_19", 143_667_240),
+        ("alexnet", 62_378_344),
+        ("lenet_5", 61_706),
+        ("all_cnn_b_imagenet", 9_372_840),
+        ("linear", 32 * 32 * 3 * 10 + 10),
+    ],
+)
+def test_published_parameters(name, parameters):
+    assert ENTRIES[name].parameters == parameters
+
+
+@pytest.mark.parametrize(
+    "name, millions",
+    [  # one multiplication with its addition, biases left out; the 3x3 convolution after the stages "valid"
+        ("base_a", 138.7),
+        ("strided_cnn_a", 44.7),
+        ("convpool_cnn_a", 308.5),
+        ("all_cnn_a", 181.1),
+        ("base_b", 157.6),
+        ("strided_cnn_b", 143.4),
+        ("convpool_cnn_b", 327.4),
+        ("all_cnn_b", 200.0),
+        ("base_c", 228.3),
+        ("strided_cnn_c", 100.9),
+        ("convpool_cnn_c", 398.2),
+        ("all_cnn_c", 270.8),
+        ("vgg_16", 15_470.3),
+    ],
+)
+def test_multiply_adds(name, millions):
+    assert ENTRIES[name].multiply_adds / 1e6 == pytest.approx(millions, abs=0.05)

@@ -1,0 +1,66 @@
+"""Training batches whose order and augmentation depend on (seed, epoch, step) alone.
+
+So a training that stopped after any step goes on with the very batches it would have had.
+"""
+
+import tensorflow as tf
+
+
+class Batches:
+    """Augmented batches of `split`, one shuffled pass an epoch; each a pure function of (seed, epoch, step).
+
+    Batches are full; the few images that fill none sit out the epoch, and others do the next time.
+    """
+
+    def __init__(self, split, num_classes, recipe, seed):
+        self.count = len(split.images)
+        self.batch_size = min(recipe.batch_size, self.count)
+        self.steps = self.count // self.batch_size
+        self.num_classes = num_classes
+        self.recipe = recipe
+        self.seed = tf.constant(seed, "int64")
+        with tf.device("CPU"):  # a GPU gets batches, not the dataset
+            self.images = tf.constant(split.images)
+            self.labels = tf.constant(split.labels)
+
+    def after(self, step, epochs):
+        """tf.data.Dataset of every batch from `step` to the end of `epochs`, epoch upon epoch.
+
+        Images uint8 [B, H, W, C], one-hot labels float32 [B, K].
+        """
+        keys = tf.data.Dataset.range(step // self.steps, epochs).flat_map(self.keys).skip(step % self.steps)
+        return keys.map(self.batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+    def keys(self, epoch):
+        """(indices of the batch's images int64 [B], seed of its augmentation int64 [2]) for each step of the epoch."""
+        order = tf.random.experimental.stateless_shuffle(tf.range(self.count, dtype="int64"), (self.seed, epoch))
+        order = tf.reshape(order[: self.steps * self.batch_size], (self.steps, self.batch_size))
+        steps = epoch * self.steps + tf.range(self.steps, dtype="int64")
+        return tf.data.Dataset.from_tensor_slices((order, tf.stack([tf.fill([self.steps], self.seed), steps], axis=1)))
+
+    def batch(self, indices, seed):
+        images = augment(tf.gather(self.images, indices), self.recipe, seed)
+        return images, tf.one_hot(tf.gather(self.labels, indices), self.num_classes)
+
+
+def augment(images, recipe, seed):
+    """The batch with each image flipped or not and shifted by some pixels, as `seed`, int [2], decides."""
+    if recipe.flip:
+        images = flip(images, tf.random.experimental.stateless_fold_in(seed, 1))
+    if recipe.shift:
+        images = shift(images, recipe.shift, tf.random.experimental.stateless_fold_in(seed, 2))
+    return images
+
+
+def flip(images, seed):
+    is_flipped = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < 0.5
+    return tf.where(is_flipped, images[:, :, ::-1], images)
+
+
+def shift(images, pixels, seed):
+    """Each image moved by -pixels..pixels down and right, with its mirrored edge let in."""
+    count, height, width, _ = tf.unstack(tf.shape(images))
+    padded = tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]], "REFLECT")
+    offsets = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * pixels + 1, tf.int32)
+    rows = tf.gather(padded, offsets[0] + tf.range(height), axis=1, batch_dims=1)
+    return tf.gather(rows, offsets[1] + tf.range(width), axis=2, batch_dims=1)

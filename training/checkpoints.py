@@ -1,0 +1,102 @@
+"""The whole state of a training in one file, written whole or not at all.
+
+Keras's BackupAndRestore leaves out the state of every SeedGenerator (dropout), without which a continued training
+differs from one that never stopped; here each variable of the model and its optimizer is saved.
+"""
+
+import contextlib
+import os
+import sys
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+KEPT = 2  # a newest file that turns out damaged falls back to the one before
+
+
+class Progress(NamedTuple):
+    """How far a training is: steps done, seconds spent, and the best validation accuracy so far."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+
+
+def save(folder, model, progress):
+    """Writes `state-<step>.npz`; the two newest are kept.
+
+    Raises:
+        OSError: it could not be written (a full disk); the files before it are left as they were.
+    """
+    arrays = {str(at): np.asarray(variable) for at, variable in enumerate(variables(model))}
+    path = folder / f"state-{progress.step:09}.npz"
+    with written_whole(path) as file:
+        np.savez(file, progress=np.array(progress, "float64"), **arrays)
+    for old in sorted(folder.glob("state-*.npz"))[:-KEPT]:
+        old.unlink()
+
+
+def restore(folder, model):
+    """Sets `model` and its optimizer to the newest whole state in `folder`: its Progress, or a new one."""
+    for path in sorted(folder.glob("state-*.npz"), reverse=True):
+        try:
+            with open(path, "rb") as opened, np.load(opened) as file:
+                arrays = {name: file[name] for name in file.files}  # reads all, so that a damaged one changes nothing
+            progress = Progress(*arrays.pop("progress").tolist())
+            set_variables(model, [arrays[str(at)] for at in range(len(arrays))])
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            print(f"{path} cannot be read ({error}); going back to the state before it.", file=sys.stderr)
+            continue
+        return progress._replace(step=int(progress.step))
+    return Progress()
+
+
+def set_variables(model, arrays):
+    """Assigns all or none.
+
+    Raises:
+        ValueError: the arrays are another model's.
+    """
+    targets = variables(model)
+    shapes = [tuple(variable.shape) for variable in targets]
+    if shapes != [array.shape for array in arrays]:
+        raise ValueError(f"it holds {len(arrays)} arrays that are not the shapes of {model.name}'s {len(shapes)}")
+    for variable, array in zip(targets, arrays, strict=True):
+        variable.assign(array)
+
+
+def variables(model):
+    """Every variable that training changes: weights, statistics, seeds, and the optimizer's."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def clear(folder):
+    """Removes the states: the training is finished, and the same command line starts a new one."""
+    for path in folder.glob("state-*.npz"):
+        path.unlink()
+
+
+@contextlib.contextmanager
+def written_whole(path):
+    """A file to write to that becomes `path` when all is on the disk, and leaves nothing behind when it fails."""
+    scratch = path.with_name(f"{path.name}.unfinished")
+    try:
+        with open(scratch, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def save_weights(path, model):
+    """Writes the weights alone, for `model.load_weights`; whole or not at all."""
+    scratch = path.with_name(f"unfinished-{path.name}")  # Keras wants the name to end in .weights.h5
+    try:
+        model.save_weights(scratch)
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)

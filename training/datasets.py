@@ -1,0 +1,107 @@
+"""Datasets by name, folder or archive: uint8 images [N, H, W, C], int32 labels [N] and class names."""
+
+import dataclasses
+import difflib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from training import idx, image_folder
+from training.class_names import CLASS_NAMES
+from training.errors import InputError
+
+
+class Split(NamedTuple):
+    """One part of a dataset: `images` uint8 [N, H, W, C], 0..255, RGB or one channel; `labels` int32 [N]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def take(self, indices):
+        return Split(self.images[indices], self.labels[indices])
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Labelled images in two parts; `labels` index `class_names`, `source` says where the files came from."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    test: Split
+    source: str
+
+    @property
+    def image_shape(self):
+        return self.train.images.shape[1:]
+
+    @property
+    def num_classes(self):
+        return len(self.class_names)
+
+
+def load(name_or_folder, *, data_dir=None, image_size=None, seed=0):
+    """The dataset of that name, or of the pictures in that folder or tar archive.
+
+    Args:
+        name_or_folder: a name in CLASS_NAMES, or the path of `train/<class>/*` and `test/<class>/*`, or of
+            `<class>/*`, which `seed` splits.
+        data_dir: where the IDX files of fashion_mnist or mnist lie; by default they are looked for.
+        image_size: height and width every picture of a folder is resized to; by default image_folder's choice.
+
+    Raises:
+        InputError: there is no such dataset, or its files are missing, cut short or not what they should be.
+    """
+    path = Path(name_or_folder)
+    if name_or_folder in CLASS_NAMES:
+        parts, source = load_named(name_or_folder, data_dir)
+        class_names = CLASS_NAMES[name_or_folder]
+    elif path.exists():
+        parts, class_names = image_folder.load(path, image_size=image_size, seed=seed)
+        name_or_folder, source = path.resolve().name.split(".")[0], str(path)
+    else:
+        raise InputError(unknown_dataset(str(name_or_folder)))
+    train, test = (Split(images, labels.astype("int32")) for images, labels in parts)
+    return Dataset(name_or_folder, class_names, train, test, source)
+
+
+def hold_out(split, share, seed):
+    """(the rest, a seeded random `share` of `split`, at least one image)."""
+    order = np.random.default_rng(seed).permutation(len(split.labels))
+    count = max(1, round(share * len(order)))
+    return split.take(np.sort(order[count:])), split.take(np.sort(order[:count]))
+
+
+def load_named(name, data_dir):
+    """((images, labels) of train and of test, where they came from)."""
+    if name in ("fashion_mnist", "mnist") and data_dir:
+        return idx.read_folder(Path(data_dir)), str(data_dir)
+    if name == "fashion_mnist":
+        return idx.find_fashion_mnist()
+    if data_dir:
+        raise InputError(
+            f"{name} is read from Keras's own cache, so --data_dir {data_dir} cannot be used with it; "
+            "for a folder or archive of pictures give its path as the dataset."
+        )
+    return load_with_keras(name), f"keras.datasets.{name}"
+
+
+def load_with_keras(name):
+    """Keras's loader checks the hash of what it downloads, and downloads again over a file cut short."""
+    import keras
+
+    try:
+        parts = getattr(keras.datasets, name).load_data()
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        raise InputError(f"{name} is not in Keras's cache and could not be downloaded: {error}.") from error
+    return tuple((images.reshape(*images.shape[:3], -1), labels.reshape(-1)) for images, labels in parts)
+
+
+def unknown_dataset(name):
+    close = difflib.get_close_matches(name, CLASS_NAMES, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return (
+        f"Unknown dataset {name!r}, and no folder or archive has that path.{hint} "
+        f"Known datasets: {', '.join(CLASS_NAMES)}, or the path of a folder or tar archive of pictures."
+    )

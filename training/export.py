@@ -1,0 +1,70 @@
+"""A classifier into the next version directory of a served model: whole or not at all.
+
+models/<name>/<version>/saved_model.pb, variables/, assets/labels.txt, assets.extra/tf_serving_warmup_requests,
+                        model_card.json
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+
+from training.signatures import signatures
+from training.warmup import write_warmup_requests
+
+
+def export(model, models_root, name, *, features, class_names, card):
+    """Writes `model` as the next version of `name` and returns the version's directory.
+
+    The directory appears complete or not at all, since a server may be watching; when another process publishes at
+    the same time each gets a version of its own.
+
+    Args:
+        model: images uint8 [N, H, W, C] to probabilities float32 [N, num_classes].
+        models_root: the folder of all served models.
+        features: a model from the same images to float32 [N, D], as `zoo.features` gives.
+        class_names: one for each class, in the order of the probabilities.
+        card: what model_card.json says, ready for JSON.
+    """
+    home = Path(models_root) / name
+    home.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=home, prefix="unpublished-"))  # no integer, so no server takes it for a version
+    try:
+        write_version(scratch, model, name, features, class_names, card)
+        scratch.chmod(0o755)  # mkdtemp's own 0700 would keep out a server that runs as another user
+        return publish(scratch, home)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_version(folder, model, name, features, class_names, card):
+    rows = signatures(model, features, class_names)
+    archive = keras.export.ExportArchive()
+    for row in rows:
+        archive.track(row.model)
+        archive.add_endpoint(row.name, row.function, row.inputs)
+    archive.write_out(str(folder), verbose=False)
+    (folder / "assets").mkdir(exist_ok=True)
+    (folder / "assets" / "labels.txt").write_text("".join(f"{each}\n" for each in class_names), encoding="utf-8")
+    write_warmup_requests(folder / "assets.extra" / "tf_serving_warmup_requests", name, rows)
+    (folder / "model_card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def publish(scratch, home):
+    """Renames `scratch` to the first version above all those in `home` that nobody else has taken meanwhile."""
+    version = next_version(home)
+    while True:
+        try:
+            os.rename(scratch, home / str(version))
+            return home / str(version)
+        except OSError:
+            if not (home / str(version)).exists():
+                raise
+            version += 1
+
+
+def next_version(home):
+    return max((int(path.name) for path in home.iterdir() if path.name.isdecimal()), default=0) + 1

@@ -1,0 +1,47 @@
+"""What a version directory says about how its model came to be."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from pathlib import Path
+
+from zoo.account import account
+
+
+def model_card(config, recipe, data, model, accuracy, seconds):
+    """model_card.json's content: where the model comes from, how good it is and what it costs."""
+    low, high = accuracy.interval
+    return {
+        "name": config.name or config.model,
+        "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
+        "dataset": {
+            "name": data.name,
+            "source": data.source,
+            "classes": data.num_classes,
+            "train_images": len(data.train.labels),
+            "test_images": len(data.test.labels),
+        },
+        "accuracy": {
+            "test": accuracy.share,
+            "interval": [low, high],
+            "confidence": 0.95,
+            "correct": accuracy.correct,
+            "images": accuracy.total,
+        },
+        "parameters": model.count_params(),
+        "multiply_adds": account(model).total("multiply_adds"),
+        "recipe": {"name": config.recipe, **dataclasses.asdict(recipe)},
+        "seed": config.seed,
+        "libraries": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
+        "python": platform.python_version(),
+        "seconds": round(seconds, 1),
+        "processor": processor(),
+    }
+
+
+def processor():
+    """The processor's name as Linux gives it, or what the platform calls it elsewhere."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]}, {len(names)} cores" if names else platform.processor() or platform.machine()

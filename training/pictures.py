@@ -1,0 +1,81 @@
+"""Encoded pictures of any format Pillow opens, decoded and resized to one shape on every core."""
+
+import concurrent.futures
+import io
+import os
+
+import numpy as np
+from PIL import Image, ImageOps
+
+OWN_SIZE_LIMIT = 96  # pixels a side; pictures of one size up to this keep it
+DEFAULT_SIZE = 64  # a side, for pictures that differ in size or are larger
+
+
+def read(contents, image_size=None):
+    """(uint8 images [M, H, W, C], bool [N] true for the M of the N `contents` that are whole pictures).
+
+    Args:
+        contents: each a Path or the bytes of a file.
+        image_size: H and W; by default see `common_shape`.
+    """
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        headers = list(pool.map(header, contents))
+        shape = common_shape([each for each in headers if each], image_size)
+        images = np.zeros((len(contents), *shape), np.uint8)
+        is_read = list(pool.map(lambda job: decode_into(images[job[0]], job[1]), enumerate(contents)))
+    is_read = np.array(is_read, bool)
+    return images[is_read], is_read
+
+
+def header(content):
+    """((width, height), whether it is greyscale), or None for what is no picture."""
+    try:
+        with Image.open(opened(content)) as picture:
+            return picture.size, picture.mode in ("1", "L", "LA", "I", "F") or picture.mode.startswith("I;16")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def common_shape(headers, image_size):
+    """(H, W, C): one channel where every picture is greyscale, else 3; the size asked for, or the pictures' own
+    where they share one of at most OWN_SIZE_LIMIT a side, else DEFAULT_SIZE."""
+    sizes = {size for size, _ in headers}
+    channels = 1 if headers and all(is_grey for _, is_grey in headers) else 3
+    if image_size:
+        return image_size, image_size, channels
+    if len(sizes) == 1 and max(max(sizes)) <= OWN_SIZE_LIMIT:
+        width, height = sizes.pop()
+        return height, width, channels
+    return DEFAULT_SIZE, DEFAULT_SIZE, channels
+
+
+def decode_into(target, content):
+    """Fills `target`, uint8 [H, W, C], with the picture, turned upright; False where it cannot be decoded."""
+    try:
+        target[...] = decode(content, target.shape)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return True
+
+
+def decode(content, shape):
+    """The picture as uint8 `shape` (H, W, C), stretched to fit with the filter the exported graph uses too."""
+    height, width, channels = shape
+    with Image.open(opened(content)) as picture:
+        picture.draft("RGB", (2 * width, 2 * height))  # JPEG only: skips detail that the resize would drop
+        upright = ImageOps.exif_transpose(eight_bits(picture))
+        if upright.mode == "P":
+            upright = upright.convert("RGBA")  # keeps Pillow from warning about transparent palettes
+        upright = upright.convert("L" if channels == 1 else "RGB")
+        return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR)).reshape(shape)
+
+
+def eight_bits(picture):
+    """16-bit greyscale keeps its high byte, where Pillow would clip it to white."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture).astype("uint16") >> 8).astype("uint8"))
+
+
+def opened(content):
+    return io.BytesIO(content) if isinstance(content, bytes) else content

@@ -1,0 +1,88 @@
+"""The signatures of an exported classifier: named inputs and outputs with a free batch dimension.
+
+`classify` is TensorFlow Serving's: serialized tf.Example in, `classes` and `scores` out. The functions are traced
+without autograph, so nothing in them branches on a tensor.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Signature(NamedTuple):
+    """`function` takes tensors in the order of `inputs` and gives {output name: tensor}.
+
+    `model` owns the variables; `example` is one request, for the warm-up.
+    """
+
+    name: str
+    function: Callable
+    inputs: list
+    model: keras.Model
+    example: dict[str, np.ndarray]
+
+
+def signatures(model, features, class_names):
+    """The four signatures of a classifier; `features` maps the same images to float32 [N, D]."""
+    shape = model.input_shape[1:]
+    image = np.zeros((1, *shape), np.uint8)
+    picture = tf.io.encode_png(image[0]).numpy() if shape[-1] in (1, 3) else b""
+    images = keras.InputSpec(shape=(None, *shape), dtype="uint8", name="images")
+
+    def probabilities(images):
+        return tf.cast(model(images, training=False), tf.float32)
+
+    def serve(images):
+        return {"probabilities": probabilities(images)}
+
+    def encoded(image_bytes):
+        return {"probabilities": probabilities(decode(image_bytes, shape))}
+
+    def classify(inputs):
+        parsed = tf.io.parse_example(inputs, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
+        return best_first(probabilities(decode(parsed["image/encoded"], shape)), class_names)
+
+    def serve_features(images):
+        return {"features": tf.cast(features(images, training=False), tf.float32)}
+
+    return [
+        Signature("serving_default", serve, [images], model, {"images": image}),
+        Signature("encoded", encoded, [strings("image_bytes")], model, {"image_bytes": np.array([picture], object)}),
+        Signature("classify", classify, [strings("inputs")], model, {"inputs": np.array([example(picture)], object)}),
+        Signature("features", serve_features, [images], features, {"images": image}),
+    ]
+
+
+def strings(name):
+    return keras.InputSpec(shape=(None,), dtype="string", name=name)
+
+
+def decode(image_bytes, shape):
+    """Strings [N], each a JPEG, PNG, GIF (its first frame) or BMP of any size, to uint8 [N, *shape].
+
+    Resized as `pictures.decode` resizes for training: a triangle filter, widened where it shrinks.
+    """
+    height, width, channels = shape
+
+    def decode_one(content):
+        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        image.set_shape((None, None, 3))
+        image = tf.image.rgb_to_grayscale(image) if channels == 1 else image
+        return tf.cast(tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8)
+
+    return tf.map_fn(decode_one, image_bytes, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
+
+
+def best_first(probabilities, class_names):
+    """{classes: string [N, K], scores: float32 [N, K]}, each row in falling order of score."""
+    scores, order = tf.math.top_k(probabilities, k=len(class_names))
+    return {"classes": tf.gather(tf.constant(list(class_names)), order), "scores": scores}
+
+
+def example(picture):
+    """A serialized tf.Example with the encoded `picture`, as `classify` takes it."""
+    feature = {"image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture]))}
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()

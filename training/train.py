@@ -1,0 +1,158 @@
+"""Train one network of the zoo and export it for serving.
+
+python -m training.train --model all_cnn_c --dataset fashion_mnist
+"""
+
+import dataclasses
+import hashlib
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import tyro
+
+from training import recipes
+from training.errors import InputError, exit_with_a_sentence
+from training.quiet import import_tensorflow
+from zoo import catalog
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Train one network of the zoo and export it as the next version of a served model.
+
+    A training that was stopped or killed goes on when the same command is given again.
+    """
+
+    model: str = "all_cnn_c"
+    """name in the catalog; `python -m zoo list` shows them"""
+    dataset: str = "fashion_mnist"
+    """fashion_mnist, mnist, cifar10, cifar100, or the path of a folder or tar archive of pictures"""
+    data_dir: Path | None = None
+    """folder with the IDX files of fashion_mnist or mnist; by default they are looked for, then downloaded"""
+    image_size: int | None = None
+    """height and width that a folder's pictures are resized to; by default their own if equal and small, else 64"""
+    width: float = 1 / 3
+    """multiplies the network's numbers of filters; 1 is the source's network"""
+    recipe: str = "fast"
+    """how to train; see training/recipes.py"""
+    epochs: int | None = None
+    """passes over the training images; by default the recipe's"""
+    batch_size: int | None = None
+    """images per step; by default the recipe's"""
+    learning_rate: float | None = None
+    """the highest one of the schedule; by default the recipe's"""
+    validation_share: float = 0.02
+    """share of the training images that is held out to watch the training by"""
+    seed: int = 0
+    """decides the first weights, the order of the images and their augmentation"""
+    name: str | None = None
+    """what the model is served as; by default the network's name"""
+    models_root: Path = Path("models")
+    """folder of the exported models"""
+    runs_root: Path = Path("runs")
+    """folder of logs and checkpoints"""
+
+    def __post_init__(self):
+        catalog.entry(self.model)
+        recipes.recipe(self.recipe)
+        for field in ("image_size", "epochs", "batch_size", "learning_rate", "width"):
+            value = getattr(self, field)
+            if value is not None and not value > 0:
+                raise ValueError(f"{field} must be above 0, got {value}.")
+        if not 0 < self.validation_share <= 0.5:
+            raise ValueError(f"validation_share must be above 0 and at most 0.5, got {self.validation_share}.")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}.")
+        if self.name is not None and (not self.name or set("/:") & set(self.name) or self.name.startswith(".")):
+            raise ValueError(f"name must be a word without / or : to be served under, got {self.name!r}.")
+
+    @property
+    def chosen_recipe(self):
+        given = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
+        return dataclasses.replace(
+            recipes.recipe(self.recipe), **{name: value for name, value in given.items() if value is not None}
+        )
+
+
+def main(argv=None):
+    config = tyro.cli(TrainConfig, args=argv, prog="python -m training.train", use_underscores=True)
+    import_tensorflow()  # after the command line is known good: it takes four seconds
+    with exit_with_a_sentence():
+        train(config, argv)
+
+
+def train(config, argv=None):
+    """Dataset, model, training, evaluation, export; returns the version directory."""
+    import keras
+
+    import zoo
+    from training import checkpoints, datasets
+    from training.batches import Batches
+    from training.evaluate import evaluate
+    from training.export import export
+    from training.fit import Interrupted, fit
+    from training.model_card import model_card
+    from training.precision import choose_policy, dtype_policy
+
+    recipe = config.chosen_recipe
+    keras.utils.set_random_seed(config.seed)
+    data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
+    training, validation = datasets.hold_out(data.train, config.validation_share, config.seed)
+    build = buildable(zoo.build, config, data)
+    with dtype_policy(choose_policy()):
+        model = build()
+    batches = Batches(training, data.num_classes, recipe, config.seed)
+    recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
+    folder = run_folder(config, recipe)
+    try:
+        progress = fit(model, batches, validation, recipe.epochs, folder)
+    except Interrupted:
+        command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if argv is None else argv)])
+        print(f"Stopped; everything is saved in {folder}. Continue with: {command}")
+        raise SystemExit(130) from None
+    trained = build()  # float32, whatever the training computed with
+    trained.set_weights(model.get_weights())
+    accuracy = evaluate(trained, data.test)
+    card = model_card(config, recipe, data, trained, accuracy, progress.seconds)
+    path = export(
+        trained,
+        config.models_root,
+        config.name or config.model,
+        features=zoo.features(trained),
+        class_names=data.class_names,
+        card=card,
+    )
+    checkpoints.clear(folder)
+    print(f"Trained in {progress.seconds:.0f} seconds: {accuracy}.")
+    print(f"SavedModel: {path}")
+    return path
+
+
+def buildable(build, config, data):
+    """`build` for this network and these images; what the network cannot be built for is told in a sentence."""
+
+    def build_one():
+        try:
+            return build(config.model, input_shape=data.image_shape, num_classes=data.num_classes, width=config.width)
+        except ValueError as error:
+            raise InputError(f"{config.model} cannot be built for {data.name}, {data.image_shape}: {error}") from error
+
+    return build_one
+
+
+def run_folder(config, recipe):
+    """runs/<what is trained>: the same for the same command line, emptied unless it has a state to go on from."""
+    identity = repr((config, recipe)).encode()
+    dataset = Path(config.dataset).name.split(".")[0]
+    name = f"{config.model}-{dataset}-{config.recipe}-{hashlib.sha256(identity).hexdigest()[:8]}"
+    folder = config.runs_root / name
+    if not list(folder.glob("state-*.npz")):
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+if __name__ == "__main__":
+    main()
