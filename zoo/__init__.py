@@ -2,7 +2,7 @@
 
     model = zoo.build("all_cnn_c", input_shape=(28, 28, 1), num_classes=10)
 
-The functions are fetched when first used, so that importing this package does not import Keras.
+What is in `HOMES` is fetched when first used, so that importing this package does not import Keras.
 """
 
 import importlib
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from zoo.network import build, features
 
 __all__ = ["build", "convolutionize", "features"]
-
-MODULES = {"build": "zoo.network", "convolutionize": "zoo.convolutional", "features": "zoo.network"}
+HOMES = {"build": "zoo.network", "convolutionize": "zoo.convolutional", "features": "zoo.network"}
 
 
 def __getattr__(name):
-    if name in __all__:
-        return getattr(importlib.import_module(MODULES[name]), name)
+    if name in HOMES:
+        return getattr(importlib.import_module(HOMES[name]), name)
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")

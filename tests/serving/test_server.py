@@ -108,3 +108,53 @@ def test_port_in_use_ends_the_start_with_a_sentence(launch, half_plus_two, saved
     status, output = launch(*flags, f"--port={port}").ended()
     assert status == 255
     assert f"Failed to start server. Error: 0.0.0.0:{port} cannot be listened on" in output
+
+
+def resident_bytes(process):
+    with open(f"/proc/{process.popen.pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+@pytest.fixture(scope="module")
+def versions_of_25_mb(tmp_path_factory):
+    import tensorflow as tf
+
+    class Table(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = tf.Variable(tf.random.stateless_normal([6400, 1024], [1, 2]))
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "x")])
+        def serving_default(self, x):
+            return {"y": tf.reduce_sum(tf.gather(self.table, x), 1)}
+
+    root = tmp_path_factory.mktemp("large")
+    module = Table()
+    for version in (1, 2):
+        tf.saved_model.save(module, str(root / "m" / str(version)), {"serving_default": module.serving_default})
+    return root / "m"
+
+
+@pytest.mark.slow
+def test_memory_comes_back_after_unloading(launch, versions_of_25_mb, tmp_path):
+    flags = ["--model_name=m", f"--model_base_path={versions_of_25_mb}", "--rest_api_enable_admin"]
+    process = launch(*flags).wait_until_started()
+
+    def reload(version):
+        config = {"name": "m", "basePath": str(versions_of_25_mb), "modelPlatform": "tensorflow"}
+        config["modelVersionPolicy"] = {"specific": {"versions": [version]}}
+        body = {"modelConfigList": {"config": [config]}}
+        assert httpx.post(f"{process.url}/v1/config:reload", json=body, timeout=START_S).status_code == 200
+        assert process.predict("m", [0]).status_code == 200
+        eventually(lambda: states(process), {version: "AVAILABLE", 3 - version: "END"})
+
+    sizes = []
+    for number in range(50):
+        reload(1 + number % 2)
+        sizes.append(resident_bytes(process))
+    assert sizes[-1] < 1.05 * sizes[4], [size >> 20 for size in sizes]
+
+
+def states(process):
+    body = httpx.get(f"{process.url}/v1/models/m").json()
+    return {int(line["version"]): line["state"] for line in body["model_version_status"]}
