@@ -25,8 +25,12 @@ class Signature(NamedTuple):
     example: dict[str, np.ndarray]
 
 
-def signatures(model, features, class_names):
-    """The four signatures of a classifier; `features` maps the same images to float32 [N, D]."""
+def signatures(model, features, class_names, dense=None):
+    """The signatures of a classifier.
+
+    `features` maps the same images to float32 [N, D], `dense` images of any size from the model's up to class maps
+    float32 [N, h, w, K]; without it there is no signature of that name.
+    """
     shape = model.input_shape[1:]
     image = np.zeros((1, *shape), np.uint8)
     picture = tf.io.encode_png(image[0]).numpy() if shape[-1] in (1, 3) else b""
@@ -48,12 +52,19 @@ def signatures(model, features, class_names):
     def serve_features(images):
         return {"features": tf.cast(features(images, training=False), tf.float32)}
 
-    return [
+    def serve_dense(images):
+        return {"class_maps": tf.cast(dense(images, training=False), tf.float32)}
+
+    rows = [
         Signature("serving_default", serve, [images], model, {"images": image}),
         Signature("encoded", encoded, [strings("image_bytes")], model, {"image_bytes": np.array([picture], object)}),
         Signature("classify", classify, [strings("inputs")], model, {"inputs": np.array([example(picture)], object)}),
         Signature("features", serve_features, [images], features, {"images": image}),
     ]
+    if dense is not None:
+        any_size = keras.InputSpec(shape=(None, None, None, shape[-1]), dtype="uint8", name="images")
+        rows.append(Signature("dense", serve_dense, [any_size], dense, {"images": image}))
+    return rows
 
 
 def strings(name):

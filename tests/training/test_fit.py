@@ -10,8 +10,8 @@ import tensorflow as tf
 from training import checkpoints, recipes
 from training.batches import Batches
 from training.datasets import Split
-from training.errors import InputError
-from training.fit import Interrupted, fit
+from training.errors import InputError, Interrupted
+from training.fit import fit
 
 RECIPE = recipes.Recipe(epochs=3, batch_size=4, learning_rate=0.05, dropout=1.0, shift=1)
 STEPS = 5  # an epoch
