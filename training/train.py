@@ -92,9 +92,8 @@ def train(config):
     """Dataset, model, training, evaluation, export: the version directory."""
     import keras
 
-    from training import checkpoints, datasets
+    from training import checkpoints, datasets, metrics
     from training.batches import Batches
-    from training.evaluate import evaluate
     from training.fit import fit
     from training.precision import choose_policy, dtype_policy
 
@@ -110,10 +109,10 @@ def train(config):
     progress = fit(model, batches, validation, recipe.epochs, folder)
     trained = build(config, data)  # float32, whatever the training computed with
     trained.set_weights(model.get_weights())
-    accuracy = evaluate(trained, data.test)
+    accuracy = metrics.accuracy(trained.predict(data.test.images, batch_size=500, verbose=0), data.test.labels)
     path = publish(trained, config, data, accuracy, progress.seconds)
     checkpoints.clear(folder)
-    print(f"Trained in {progress.seconds:.0f} seconds: {accuracy}.")
+    print(f"Trained in {progress.seconds:.0f} seconds; right on the test images: {accuracy}.")
     print(f"SavedModel: {path}")
     return path
 

@@ -97,6 +97,6 @@ def test_signals_act_as_before_once_training_is_over(whole):
 
 
 def test_loss_that_is_no_number_stops_with_step_and_learning_rate(tmp_path):
-    recipe = dataclasses.replace(RECIPE, learning_rate=1e30, clip_norm=None, warmup=0.0)
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e30, warmup=0.0)
     with pytest.raises(InputError, match=r"after step \d+, at learning rate [\d.e+]+;.*--learning_rate"):
         trained(tmp_path, recipe=recipe)
