@@ -5,6 +5,7 @@ PYTHON  ?= python3
 MODEL   ?= all_cnn_c
 DATASET ?= fashion_mnist
 IMAGE   ?=
+NAME    ?=
 URL     ?= http://localhost:8501
 
 help:            ## List the targets
@@ -17,7 +18,7 @@ serve: .venv/ready     ## Serve every model under models/: gRPC on 8500, REST on
 	.venv/bin/python -m serving.server --models_root=models --port=8500 --rest_api_port=8501
 
 predict: .venv/ready   ## Ask the running server what IMAGE shows
-	.venv/bin/python -m serving.client --url $(URL) $(if $(IMAGE),--image "$(IMAGE)")
+	.venv/bin/python -m serving.client --url $(URL) --image "$(IMAGE)" $(if $(NAME),--model $(NAME))
 
 test: .venv/ready      ## All tests; loopback only, no accelerator
 	.venv/bin/python -m pytest -n 2

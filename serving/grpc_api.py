@@ -1,6 +1,7 @@
 """TensorFlow Serving's gRPC services: bytes in, `inference` in the middle, bytes out; no rule of their own."""
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -40,12 +41,18 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     Args:
         as_content: answer with `tensor_content` instead of the typed fields.
+        check_method_name: as `inference.classify` takes it.
     """
 
-    def __init__(self, models: Models, observer: Observer, *, as_content: bool = False) -> None:
+    def __init__(
+        self, models: Models, observer: Observer, *, as_content: bool = False, check_method_name: bool = False
+    ) -> None:
         self._models = models
         self._observer = observer
         self._as_content = as_content
+        self._classify = functools.partial(inference.classify, check_method_name=check_method_name)
+        self._regress = functools.partial(inference.regress, check_method_name=check_method_name)
+        self._multi_inference = functools.partial(inference.multi_inference, check_method_name=check_method_name)
 
     def Predict(
         self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
@@ -71,7 +78,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     ) -> classification_pb2.ClassificationResponse:
         with self._asked("Classify", request, context) as (call, version, spec):
             examples = _examples(call, request.input)
-            result = call.timed(inference.classify, version.loaded, spec.signature_name, examples, _deadline_s(context))
+            result = call.timed(self._classify, version.loaded, spec.signature_name, examples, _deadline_s(context))
             return classification_pb2.ClassificationResponse(
                 model_spec=_echo(version, spec), result=codec_grpc.to_classification_result(result)
             )
@@ -81,7 +88,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     ) -> regression_pb2.RegressionResponse:
         with self._asked("Regress", request, context) as (call, version, spec):
             examples = _examples(call, request.input)
-            values = call.timed(inference.regress, version.loaded, spec.signature_name, examples, _deadline_s(context))
+            values = call.timed(self._regress, version.loaded, spec.signature_name, examples, _deadline_s(context))
             return regression_pb2.RegressionResponse(
                 model_spec=_echo(version, spec), result=codec_grpc.to_regression_result(values)
             )
@@ -106,7 +113,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 tasks = [
                     (spec.signature_name, task.method_name) for spec, task in zip(specs, request.tasks, strict=True)
                 ]
-                results = call.timed(inference.multi_inference, version.loaded, tasks, examples, _deadline_s(context))
+                results = call.timed(self._multi_inference, version.loaded, tasks, examples, _deadline_s(context))
                 return inference_pb2.MultiInferenceResponse(
                     results=[_inference_result(version, *pair) for pair in zip(specs, results, strict=True)]
                 )

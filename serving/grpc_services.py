@@ -20,7 +20,12 @@ def add(
     server: grpc.Server, flags: Flags, repository: Repository, observer: Observer, is_ready: Callable[[], bool]
 ) -> Callable[[Version], None]:
     """Adds the services to `server`; returns what to call with every version that changes its state."""
-    prediction = PredictionService(repository.models, observer, as_content=flags.enable_serialization_as_tensor_content)
+    prediction = PredictionService(
+        repository.models,
+        observer,
+        as_content=flags.enable_serialization_as_tensor_content,
+        check_method_name=flags.enable_signature_method_name_check,
+    )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
     model = ModelService(repository, observer.metrics.total)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server)

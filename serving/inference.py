@@ -51,31 +51,52 @@ def predict(
 
 
 def classify(
-    servable: Servable, signature_name: str, examples: np.ndarray, deadline_s: float | None = None
+    servable: Servable,
+    signature_name: str,
+    examples: np.ndarray,
+    deadline_s: float | None = None,
+    *,
+    check_method_name: bool = False,
 ) -> Classification:
     """Runs a signature on serialized `tf.Example`s, bytes [N], as its input `inputs`.
+
+    `check_method_name` is --enable_signature_method_name_check: TF1 exports name the method, TF2 exports do not.
 
     Raises:
         ServingError: INVALID_ARGUMENT for an unknown or unfitting signature or no examples; else as `classification`.
     """
+    if check_method_name:
+        _check_method_name(servable, signature_name, "classification", CLASSIFY_METHOD)
     outputs = _run_examples(servable, signature_name, examples, CLASSIFY_OUTPUTS, deadline_s)
     return classification(outputs, len(examples))
 
 
 def regress(
-    servable: Servable, signature_name: str, examples: np.ndarray, deadline_s: float | None = None
+    servable: Servable,
+    signature_name: str,
+    examples: np.ndarray,
+    deadline_s: float | None = None,
+    *,
+    check_method_name: bool = False,
 ) -> np.ndarray:
     """Runs a signature on serialized `tf.Example`s, bytes [N], and returns its values, float32 [N].
 
     Raises:
         ServingError: INVALID_ARGUMENT for an unknown or unfitting signature or no examples; else as `regression`.
     """
+    if check_method_name:
+        _check_method_name(servable, signature_name, "regression", REGRESS_METHOD)
     outputs = _run_examples(servable, signature_name, examples, REGRESS_OUTPUTS, deadline_s)
     return regression(outputs, len(examples))
 
 
 def multi_inference(
-    servable: Servable, tasks: Sequence[tuple[str, str]], examples: np.ndarray, deadline_s: float | None = None
+    servable: Servable,
+    tasks: Sequence[tuple[str, str]],
+    examples: np.ndarray,
+    deadline_s: float | None = None,
+    *,
+    check_method_name: bool = False,
 ) -> list[Classification | np.ndarray]:
     """Runs several (signature name, method name) tasks on the same examples, in order.
 
@@ -91,9 +112,11 @@ def multi_inference(
         if signature_name not in servable.signatures:
             raise ServingError(Code.INVALID_ARGUMENT, f"Requested signature not found in model graph: {signature_name}")
         if method_name == CLASSIFY_METHOD:
-            results.append(classify(servable, signature_name, examples, deadline_s))
+            results.append(
+                classify(servable, signature_name, examples, deadline_s, check_method_name=check_method_name)
+            )
         elif method_name == REGRESS_METHOD:
-            results.append(regress(servable, signature_name, examples, deadline_s))
+            results.append(regress(servable, signature_name, examples, deadline_s, check_method_name=check_method_name))
         else:
             raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {method_name}")
     return results
@@ -109,6 +132,16 @@ def _run_examples(
     if not outputs:
         return {}
     return servable.run(signature_name, {EXAMPLES_INPUT: examples}, outputs, deadline_s)
+
+
+def _check_method_name(servable: Servable, signature_name: str, kind: str, expected: str) -> None:
+    method_name = _examples_signature(servable, signature_name).method_name
+    if method_name != expected:
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"Expected {kind} signature method_name to be {expected}. Was: {method_name}. "
+            f"Start the server without --enable_signature_method_name_check to run it all the same.",
+        )
 
 
 def _examples_signature(servable: Servable, signature_name: str) -> Signature:

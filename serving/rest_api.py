@@ -52,6 +52,7 @@ class RestOptions(NamedTuple):
     cors: bool = False
     metrics_path: str | None = None
     admin: bool = False
+    check_method_name: bool = False
 
 
 class RestApi:
@@ -82,6 +83,8 @@ class RestApi:
         self._reload = reload
         self._unload = unload
         self._options = options
+        self._classify = functools.partial(inference.classify, check_method_name=options.check_method_name)
+        self._regress = functools.partial(inference.regress, check_method_name=options.check_method_name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -126,9 +129,9 @@ class RestApi:
                     examples = codec_grpc.serialize_examples(codec_rest.decode_examples(document))
                     call.examples = len(examples)
                     if api == "classify":
-                        result = call.timed(inference.classify, servable, spec.signature_name, examples, deadline_s)
+                        result = call.timed(self._classify, servable, spec.signature_name, examples, deadline_s)
                         return codec_rest.encode_classify(result)
-                    values = call.timed(inference.regress, servable, spec.signature_name, examples, deadline_s)
+                    values = call.timed(self._regress, servable, spec.signature_name, examples, deadline_s)
                     return codec_rest.encode_regress(values)
                 signature = servable.signatures.get(spec.signature_name)
                 if signature is None:

@@ -127,6 +127,7 @@ class Server:
             cors=self._flags.rest_api_enable_cors_support,
             metrics_path=self._monitoring.path if self._monitoring.enable else None,
             admin=self._flags.rest_api_enable_admin,
+            check_method_name=self._flags.enable_signature_method_name_check,
         )
         app = RestApi(
             self.repository.models,

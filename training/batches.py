@@ -3,7 +3,6 @@
 So a training that stopped after any step goes on with the very batches it would have had.
 """
 
-import numpy as np
 import tensorflow as tf
 
 
@@ -19,7 +18,7 @@ class Batches:
         self.steps = self.count // self.batch_size
         self.num_classes = num_classes
         self.recipe = recipe
-        self.seed = seed
+        self.seed = tf.constant(seed, "int64")
         with tf.device("CPU"):  # a GPU gets batches, not the dataset
             self.images = tf.constant(split.images)
             self.labels = tf.constant(split.labels)
@@ -29,20 +28,15 @@ class Batches:
 
         Images uint8 [B, H, W, C], one-hot labels float32 [B, K].
         """
-        keys = tf.data.Dataset.from_generator(
-            lambda: self.keys(step, epochs * self.steps),
-            output_signature=(tf.TensorSpec([self.batch_size], tf.int64), tf.TensorSpec([2], tf.int64)),
-        )
+        keys = tf.data.Dataset.range(step // self.steps, epochs).flat_map(self.keys).skip(step % self.steps)
         return keys.map(self.batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
-    def keys(self, step, end):
-        """(indices of the batch's images int64 [B], seed of its augmentation int64 [2]) for each step."""
-        for epoch in range(step // self.steps, -(-end // self.steps)):
-            order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
-            first = epoch * self.steps
-            for at_step in range(max(step, first), min(end, first + self.steps)):
-                at = (at_step - first) * self.batch_size
-                yield order[at : at + self.batch_size], (self.seed, at_step)
+    def keys(self, epoch):
+        """(indices of the batch's images int64 [B], seed of its augmentation int64 [2]) for each step of the epoch."""
+        order = tf.random.experimental.stateless_shuffle(tf.range(self.count, dtype="int64"), (self.seed, epoch))
+        order = tf.reshape(order[: self.steps * self.batch_size], (self.steps, self.batch_size))
+        steps = epoch * self.steps + tf.range(self.steps, dtype="int64")
+        return tf.data.Dataset.from_tensor_slices((order, tf.stack([tf.fill([self.steps], self.seed), steps], axis=1)))
 
     def batch(self, indices, seed):
         images = augment(tf.gather(self.images, indices), self.recipe, seed)

@@ -29,12 +29,14 @@ class Sight(NamedTuple):
     field: tuple
     jump: tuple
 
-    def through(self, window):
+    def through(self, window, sizes):
+        """What a place of the output sees, when `window` slides over a map of `sizes`."""
         kernel, stride = window.kernel, window.stride
         if window.transposed:
             kernel = (-(-k // s) for k, s in zip(kernel, stride, strict=True))
             stride = (Fraction(1, s) for s in stride)
-        field = tuple(r + (k - 1) * j for r, k, j in zip(self.field, kernel, self.jump, strict=True))
+        reach = (min(k, size) - 1 for k, size in zip(kernel, sizes, strict=True))  # there is nothing beyond the map
+        field = tuple(r + beyond * j for r, beyond, j in zip(self.field, reach, self.jump, strict=True))
         return Sight(field, tuple(j * s for j, s in zip(self.jump, stride, strict=True)))
 
 
@@ -62,10 +64,10 @@ def sight(op, window, given, gives, sights):
         return Sight(tuple(map(max, zip(*(one.field for one in sights), strict=True))), sights[largest].jump)
     if what in RESHAPES:
         sizes = spatial(op, given[0])
-        seen = sights[0].through(whole(sizes)) if sizes else sights[0]
+        seen = sights[0].through(whole(sizes), sizes) if sizes else sights[0]
         several = math.prod(spatial(op, gives)) > 1  # each place of the new map sees all of the old one
         return seen._replace(jump=(0,) * len(seen.jump)) if several else seen
-    return sights[0].through(window) if window else sights[0]
+    return sights[0].through(window, spatial(op, given[0])) if window else sights[0]
 
 
 def whole(sizes):

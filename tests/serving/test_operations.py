@@ -303,3 +303,14 @@ def test_empty_models_are_allowed_with_the_flag(start_server):
     with start_server(allow_empty_models=True) as server:
         assert httpx.get(f"{rest(server)}/v1/models").json() == {"models": []}
         assert ask(server, "m").status_code == 404
+
+
+def test_method_name_is_checked_with_the_flag(start_server, saved_model):
+    flags = {"model_name": "m", "model_base_path": saved_model("m", 3), "enable_signature_method_name_check": True}
+    body = {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]}
+    with start_server(**flags) as server:
+        response = httpx.post(f"{rest(server)}/v1/models/m:regress", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"].startswith(
+        "Expected regression signature method_name to be tensorflow/serving/regress. Was: tensorflow/serving/predict"
+    )
