@@ -13,11 +13,11 @@ BATCH_SIZE = 32
 
 
 def cached_features(model, photographs):
-    """float32 [N, D]: `model`, images uint8 to float32 [N, D], of all N `photographs`, kept beside their file."""
+    """float32 [N, D]: what `compute` gives for all N `photographs`, kept beside their file."""
     path = photographs.file.with_name(f"features-{fingerprint(model, photographs)}.npy")
     if path.exists():
         return np.load(path)
-    features = compute(model, photographs)
+    features = compute("Computing features", model, photographs, np.arange(len(photographs.labels)))
     with written_whole(path) as opened:
         np.save(opened, features)
     return features
@@ -25,30 +25,27 @@ def cached_features(model, photographs):
 
 def fingerprint(model, photographs):
     """Changes with any weight and with the pictures."""
-    digest = hashlib.sha256(repr((model.name, photographs.file.name, photographs.rows.tolist())).encode())
+    digest = hashlib.sha256(repr((photographs.file.name, photographs.rows.tolist())).encode())
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight))
     return digest.hexdigest()[:16]
 
 
-def compute(model, photographs):
-    """A batch is read while the one before is computed."""
-    count = len(photographs.labels)
-    apply = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
-    features = np.empty((count, model.output_shape[-1]), np.float32)
-    done = progress("Computing features", count)
+def compute(stage, model, photographs, indices):
+    """float32 [len(indices), D]: what `model`, images uint8 to float32 [N, D], gives for those pictures.
+
+    A batch is read while the one before is computed.
+    """
+    signature = [tf.TensorSpec((None, *photographs.image_shape), tf.uint8)]
+    apply = tf.function(lambda images: model(images, training=False), input_signature=signature)
+    batches = np.split(indices, range(BATCH_SIZE, len(indices), BATCH_SIZE))
+    done = progress(stage, len(indices))
+    outputs = []
     with concurrent.futures.ThreadPoolExecutor(1) as reader:
-        for indices, images in read_ahead(reader, photographs, count):
-            features[indices] = apply(tf.constant(images)).numpy()
-            done(int(indices[-1]) + 1)
-    return features
-
-
-def read_ahead(reader, photographs, count):
-    batches = [np.arange(first, min(first + BATCH_SIZE, count)) for first in range(0, count, BATCH_SIZE)]
-    coming = reader.submit(photographs.images, batches[0])
-    for indices, after in zip(batches, [*batches[1:], None], strict=True):
-        images = coming.result()
-        if after is not None:
+        coming = reader.submit(photographs.images, batches[0])
+        for after in [*batches[1:], batches[0][:0]]:
+            images = coming.result()
             coming = reader.submit(photographs.images, after)
-        yield indices, images
+            outputs.append(apply(images).numpy())
+            done(min(len(outputs) * BATCH_SIZE, len(indices)))
+    return np.concatenate(outputs)
