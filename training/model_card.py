@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.account import account
 
 
-def model_card(config, recipe, data, model, accuracy, seconds):
+def model_card(config, data, model, accuracy, seconds):
     """model_card.json's content: where the model comes from, how good it is and what it costs."""
     low, high = accuracy.interval
     return {
@@ -30,7 +30,7 @@ def model_card(config, recipe, data, model, accuracy, seconds):
         },
         "parameters": model.count_params(),
         "multiply_adds": account(model).total("multiply_adds"),
-        "recipe": {"name": config.recipe, **dataclasses.asdict(recipe)},
+        "recipe": {"name": config.recipe, **dataclasses.asdict(config.chosen_recipe)},
         "seed": config.seed,
         "libraries": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
         "python": platform.python_version(),
