@@ -33,17 +33,15 @@ def best_head(training, validation, num_classes):
     """
     features, labels, weights = validation
     heads = {penalty: fit(*training, num_classes, penalty) for penalty in PENALTIES}
-    losses = {
-        penalty: log_loss(head.probabilities(features), labels, weights) for penalty, head in heads.items()
-    }
+    losses = {penalty: log_loss(head.probabilities(features), labels, weights) for penalty, head in heads.items()}
     best = min(losses, key=losses.get)
     return heads[best], best
 
 
 def class_weights(labels, num_classes):
-    """float32 [N]: every class weighs the same in all, and a picture 1 on average."""
+    """float32 [K] by which every class weighs the same in all, and a picture 1 on average."""
     counts = np.bincount(labels, minlength=num_classes)
-    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
+    return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
 def log_loss(probabilities, labels, weights):
