@@ -54,10 +54,10 @@ def fit(features, labels, weights, num_classes, penalty):
 
     The penalty is on the kernel of features scaled to unit deviation; the bias is free.
     """
-    weights = weights / weights.sum()
+    weights = weights.astype(np.float64) / weights.sum()
     mean = weights @ features
     deviation = np.sqrt(weights @ np.square(features - mean))
-    deviation = np.maximum(deviation, 1e-3 * deviation.max() + 1e-12)  # what hardly varies is not blown up
+    deviation[deviation <= 1e-6 * np.abs(mean)] = 1  # constant but for rounding
     x = np.column_stack([(features - mean) / deviation, np.ones(len(features))]).astype(np.float32)
     solution = minimise(x, labels, weights.astype(np.float32), num_classes, penalty)
     kernel = solution[:-1] / deviation[:, None]
