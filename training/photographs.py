@@ -87,14 +87,8 @@ def read(listing, image_shape, cache):
     source, class_names, found, outside = listing
     file = cache / f"pictures-{fingerprint(found, image_shape)}.npy"
     digests = decoded(found, image_shape, file)
-<<<<<<< HEAD
     broken = [each.path for each, digest in zip(found, digests, strict=True) if not digest]
     image_folder.report_skipped(outside + broken)
-=======
-    image_folder.report_skipped(
-        skipped + [each.path for each, digest in zip(found, digests, strict=True) if not digest]
-    )
->>>>>>> zoo2
     rows = [row for row, digest in enumerate(digests) if digest]
     kept = [found[row] for row in rows]
     image_folder.require_every_class(source, kept, class_names)
