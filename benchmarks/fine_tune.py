@@ -40,7 +40,7 @@ class BenchmarkConfig:
     """of each class to test on"""
     image_size: int = 128
     """height and width that pictures are resized to"""
-    unfreeze: int = 27
+    unfreeze: int = 20
     """how many of the last layers are unfrozen"""
     epochs: int = 30
     """at most, unfrozen"""

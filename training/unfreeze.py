@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from training.photo_augmentation import augment
 
-PATIENCE = 5
+PATIENCE = 8
 WARMUP = 0.1  # share of all steps in which the learning rate rises
 
 
