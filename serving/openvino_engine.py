@@ -80,7 +80,7 @@ class Network:
             request = self._compiled.create_infer_request()
         try:
             for port, array in zip(self._inputs, fed, strict=True):
-                request.set_tensor(port, openvino.Tensor(np.ascontiguousarray(array), shared_memory=True))
+                request.set_tensor(port, openvino.Tensor(np.require(array, requirements="CW"), shared_memory=True))
             request.infer(share_inputs=True)
             return [request.get_tensor(port).data[:rows].copy() for port in self._outputs]
         except RuntimeError as error:
