@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from zoo import grammar, rows
 from zoo.all_conv import ALL_CNN_B_IMAGENET, all_conv, convpool, strided
+from zoo.backbones import BACKBONES
 from zoo.pooled import (
     ALEXNET,
     BASE_A,
@@ -89,6 +90,10 @@ ENTRIES = {
     "dcgan": Built(
         "generative", "zoo.generative:dcgan", (64, 64, 3), None, 15_429_700, 514_400_256, "arXiv 1511.06434"
     ),
+    **{
+        name: Built("pretrained", "zoo.pretrained:build", one.input_shape, 1000, *one.counts, "keras.applications")
+        for name, one in BACKBONES.items()
+    },
 }
 
 
