@@ -138,7 +138,7 @@ def publish(model, config, data, accuracy, seconds):
         config.models_root,
         config.name or config.model,
         features=zoo.features(model),
-        dense=sliding(model),
+        sliding=sliding(model),
         class_names=data.class_names,
         card=model_card(config, data, model, accuracy, seconds),
     )
@@ -146,10 +146,10 @@ def publish(model, config, data, accuracy, seconds):
 
 def sliding(model):
     """The model that slides over larger images, or None for a network that cannot."""
-    from zoo.convolutional import convolutionize
+    import zoo
 
     try:
-        return convolutionize(model)
+        return zoo.convolutionize(model)
     except ValueError:
         return None
 
