@@ -1,0 +1,34 @@
+"""Figures as PNG files."""
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+FIGURES_IN_CELLS = 20  # classes up to which a confusion matrix shows its numbers
+
+
+def save_confusion(path, confusion, class_names, title):
+    """A confusion matrix, int [K, K], as a picture: each row the share of that class's images."""
+    count = len(class_names)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    has_figures = count <= FIGURES_IN_CELLS
+    side = 3.2 + (0.5 * count if has_figures else 0.13 * min(count, 110))
+    figure = Figure((side, side), layout="constrained", dpi=120)
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the few mistakes are what one looks for
+    axes.set(title=title, xlabel="taken for", ylabel="class")
+    font = {"fontsize": 9 if has_figures else 5}
+    if count <= 110:
+        axes.set_xticks(range(count), class_names, rotation=90, **font)
+        axes.set_yticks(range(count), class_names, **font)
+    if has_figures:
+        for (row, column), share in np.ndenumerate(shares):
+            if confusion[row, column]:
+                colour = "white" if share > 0.3 else "black"
+                axes.text(column, row, percent(share), ha="center", va="center", color=colour, fontsize=8)
+    figure.savefig(path)
+
+
+def percent(share):
+    """Whole percents, and one decimal below ten: 93, 4.2, 0.1."""
+    return f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
