@@ -13,11 +13,15 @@ filled up with the last one (none: zeros), too many are cut.
 """
 
 import functools
+import json
 import math
 from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
 from tensorflow.core.example import example_pb2
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -38,9 +42,13 @@ FILL_LIMIT_BYTES = 1 << 28  # the largest array that a message with too few valu
 MAX_RANK = 64  # numpy's
 
 _STRING = np.dtype(np.object_)
-# Fields whose packed bytes are the array's own: (tag of the packed field).
-_PACKED_TAGS = {"float_val": b"\x2a", "double_val": b"\x32", "bool_val": b"\x5a", "scomplex_val": b"\x4a"}
-_PACKED_TAGS["dcomplex_val"] = b"\x62"
+_PACKED_TAGS = {  # of the fields whose packed values are the array's own bytes
+    "float_val": b"\x2a",
+    "double_val": b"\x32",
+    "scomplex_val": b"\x4a",
+    "bool_val": b"\x5a",
+    "dcomplex_val": b"\x62",
+}
 
 
 def to_arrays(inputs: Mapping[str, tensor_pb2.TensorProto]) -> Arrays:
@@ -251,10 +259,33 @@ def encode_metadata(response: get_model_metadata_pb2.GetModelMetadataResponse) -
     signatures = get_model_metadata_pb2.SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
     spec, signature_def = (
-        json_format.MessageToJson(
-            message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=1
-        )
-        for message in (response.model_spec, signatures)
+        json.dumps(_json(message), indent=1, ensure_ascii=False) for message in (response.model_spec, signatures)
     )
     body = f'{{\n"model_spec":{spec}\n,\n"metadata": {{"signature_def": {signature_def}\n}}\n}}\n'
     return body.encode()
+
+
+def _json(message: Message) -> Any:
+    value = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return _fields(value, cast(Descriptor, message.DESCRIPTOR))
+
+
+def _fields(value: Any, kind: Descriptor) -> Any:
+    """A message's JSON in the order of TensorFlow Serving's replies: plain fields as declared, then those of oneofs."""
+    if not isinstance(value, dict):
+        return value  # a wrapper, such as Int64Value
+    fields = sorted(kind.fields, key=lambda field: field.containing_oneof is not None)
+    return {field.name: _field(value[field.name], field.message_type) for field in fields if field.name in value}
+
+
+def _field(value: Any, kind: Descriptor | None) -> Any:
+    if kind is None:
+        return value
+    if kind.GetOptions().map_entry:
+        entry = kind.fields_by_name["value"].message_type
+        return {key: _field(value[key], entry) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_fields(item, kind) for item in value]
+    return _fields(value, kind)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serving import json_reader
+from serving import json_numbers, json_reader
 from serving.classification import Classification
 from serving.json_examples import decode_examples
 from serving.json_instances import decode_predict
@@ -61,7 +61,7 @@ def parse(body: bytes) -> Document:
     Raises:
         ServingError: INVALID_ARGUMENT, the body is not JSON or not an object.
     """
-    document = json_reader.parse(body)
+    document = json_numbers.parse(body) or json_reader.parse(body)
     if type(document) is not dict:
         raise refuse(f"JSON Value: {echo(document)} Is not object")
     return document

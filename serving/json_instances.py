@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from serving.errors import ServingError
-from serving.json_tensors import Builder, decode_base64, dense, is_base64, refuse
+from serving.json_numbers import Numbers
+from serving.json_tensors import Builder, decode_base64, dense, is_base64, nested, refuse
 from serving.json_writer import echo
 from serving.signature import Arrays, TensorSpec
 
@@ -44,6 +45,12 @@ def decode_predict(
     request = _Request(inputs, frozenset(defaults), decode_image)
     if "instances" in document:
         rows = document["instances"]
+        if type(rows) is Numbers and len(inputs) == 1:
+            (name, spec), *_ = inputs.items()
+            array = dense(rows, spec.dtype)
+            if array is not None:
+                return {name: array}, True
+        rows = nested(rows)
         if type(rows) is not list:
             raise refuse(f"JSON Value: {echo(document)} Excepting 'instances' to be an list/array")
         if not rows:
@@ -124,16 +131,12 @@ def _row_by_row(rows: list[Any], request: _Request) -> Arrays:
                     f"Failed to process element: {number}{key} of 'instances' list. "
                     f"Error: {error.code.name}: {error.message}"
                 ) from None
-        if are_named and not _has_its_names(row, builders, request):
+        if are_named and not request.inputs.keys() - request.defaults <= row.keys() == rows[0].keys():
             raise refuse(
                 f"Failed to process element: {number} of 'instances' list. JSON object: {echo(row)} "
                 f"keys must be equal to: {','.join(sorted(request.inputs))}"
             )
     return {name: builder.array() for name, builder in builders.items()}
-
-
-def _has_its_names(row: Mapping[str, Any], builders: Mapping[str, Builder], request: _Request) -> bool:
-    return request.inputs.keys() - request.defaults <= row.keys() == builders.keys()
 
 
 def _columns(value: Any, request: _Request) -> Arrays:
@@ -155,7 +158,7 @@ def _column(name: str, value: Any, request: _Request) -> np.ndarray:
     array = dense(value, request.inputs[name].dtype)
     if array is not None:
         return array
-    builder = request.builder(name)
+    builder, value = request.builder(name), nested(value)
     rows = value if type(value) is list else [value]
     pixels = [request.row(name, row) for row in rows]
     if any(isinstance(row, np.ndarray) for row in pixels):

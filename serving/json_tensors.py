@@ -6,16 +6,16 @@ Serving's own way, one element after the other, and has the words of every refus
 
 import binascii
 import itertools
+import math
 from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
 
 from serving.errors import Code, ServingError
+from serving.json_numbers import MAX_RANK, Numbers
 from serving.json_writer import echo
 from serving.tensor_types import type_name
-
-MAX_RANK = 64  # numpy's limit
 
 _FLOATS = frozenset(map(np.dtype, (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)))
 _INT32 = (-(2**31), 2**31 - 1)
@@ -44,6 +44,11 @@ def refuse(message: str) -> ServingError:
     return ServingError(Code.INVALID_ARGUMENT, message)
 
 
+def nested(value: Any) -> Any:
+    """`value` with `Numbers` as nested lists."""
+    return value.nested() if type(value) is Numbers else value
+
+
 def is_base64(value: Any) -> bool:
     """Whether `value` is `{"b64": "<text>"}`, which is one string and no object."""
     return type(value) is dict and len(value) == 1 and type(value.get("b64")) is str
@@ -68,7 +73,9 @@ def json_type(value: Any) -> str:
 
 
 def dense(value: Any, dtype: np.dtype) -> np.ndarray | None:
-    """`value`, a scalar or nested lists, as an array of `dtype`; None where `Builder` has to look."""
+    """`value`, a scalar, nested lists or `Numbers`, as an array of `dtype`; None where `Builder` has to look."""
+    if type(value) is Numbers:
+        return _pack_known(value.values, {int} if value.is_whole else {int, float}, value.shape, dtype)
     types, shape, level = {type(value)}, [], [value]
     while types == {list}:
         sizes = set(map(len, level))
@@ -77,11 +84,15 @@ def dense(value: Any, dtype: np.dtype) -> np.ndarray | None:
         shape.append(sizes.pop())
         level = list(itertools.chain.from_iterable(level))
         types = set(map(type, level))
+    return _pack_known(level, types, tuple(shape), dtype)
+
+
+def _pack_known(values: list[Any], types: set[type], shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     if not types <= _TYPES.get(dtype, frozenset()) or len(shape) > MAX_RANK:
         return None
     try:
-        return pack(level, dtype).reshape(shape)
-    except (OverflowError, UnicodeEncodeError):
+        return pack(values, dtype).reshape(shape)
+    except (OverflowError, TypeError, UnicodeEncodeError):
         return None
 
 
@@ -124,7 +135,7 @@ class Builder(NamedTuple):
         if not isinstance(item, np.ndarray):
             self._fill(item, shape, 0, values)
         if self.shapes and shape != self.shapes[0]:
-            size, expected = np.prod(shape, dtype=np.int64), np.prod(self.shapes[0], dtype=np.int64)
+            size, expected = math.prod(shape), math.prod(self.shapes[0])
             if size != expected:
                 raise refuse(f"Expecting tensor size: {expected} but got: {size}")
             raise refuse(f"Expecting shape {_shape_text(self.shapes[0])} but got: {_shape_text(shape)}")

@@ -7,12 +7,14 @@ element on its own line. Objects inside arrays break lines in both.
 import base64
 import itertools
 import json
+import math
 from collections.abc import Iterator
 
 import ml_dtypes
 import numpy as np
 
 from serving.errors import Code, ServingError
+from serving.json_numbers import Numbers
 from serving.tensor_types import type_name
 
 INDENT = "    "
@@ -37,17 +39,16 @@ def decimals(array: np.ndarray) -> list[str]:
 
     Whole numbers end in `.0` unless they have an exponent; NaN, Infinity and -Infinity are bare words.
     """
-    if array.dtype in _HALVES:
-        array = array.astype(np.float32)
-    values = tuple(array.ravel().tolist())
-    exact = _EXACT[array.dtype]
+    flat = array.ravel()
+    values = tuple(flat.tolist())
     short = ("%g " * len(values) % values).split()
-    same = np.array(list(map(float, short)), dtype=array.dtype) == array.ravel()
-    if not same.all():
-        full = (f"{exact} " * len(values) % values).split()
-        short = [s if fits else f for s, f, fits in zip(short, full, same.tolist(), strict=True)]
+    if array.dtype in _EXACT:
+        same = (np.array(list(map(float, short)), array.dtype) == flat).tolist()
+        if not all(same):
+            full = (f"{_EXACT[array.dtype]} " * len(values) % values).split()
+            short = [s if fits else f for s, f, fits in zip(short, full, same, strict=True)]
     texts = [text if "." in text or "e" in text else text + ".0" for text in short]
-    if np.isfinite(array).all():
+    if np.isfinite(flat).all():
         return texts
     return [_NOT_FINITE.get(text.removesuffix(".0"), text) for text in texts]
 
@@ -88,7 +89,7 @@ def elements(array: np.ndarray, *, is_base64: bool, depth: int) -> list[str]:
 def single_line(texts: list[str], shape: tuple[int, ...], first_axis: int) -> list[str]:
     """The elements of an array of `shape` bracketed as `[a, b]` from its last axis to `first_axis`."""
     for axis in range(len(shape) - 1, first_axis - 1, -1):
-        count, size, rest = int(np.prod(shape[:axis], dtype=np.int64)), shape[axis], iter(texts)
+        count, size, rest = math.prod(shape[:axis]), shape[axis], iter(texts)
         texts = ["[" + ", ".join(itertools.islice(rest, size)) + "]" for _ in range(count)]
     return texts
 
@@ -96,7 +97,7 @@ def single_line(texts: list[str], shape: tuple[int, ...], first_axis: int) -> li
 def multi_line(texts: list[str], shape: tuple[int, ...], depth: int) -> str:
     """The elements of an array of `shape`, one a line; `depth` arrays and objects are open around it."""
     for axis in range(len(shape) - 1, -1, -1):
-        count, size, rest = int(np.prod(shape[:axis], dtype=np.int64)), shape[axis], iter(texts)
+        count, size, rest = math.prod(shape[:axis]), shape[axis], iter(texts)
         inner, outer = "\n" + INDENT * (depth + axis + 1), "\n" + INDENT * (depth + axis)
         between = "," + inner
         texts = [
@@ -111,7 +112,8 @@ def echo(value: object) -> str:
         with np.errstate(over="ignore"):
             single = np.array(value, np.float32)
         return decimals(single if np.isfinite(single) else np.array(value))[0]
-    return "".join(_first_bytes(json.JSONEncoder(indent=4, ensure_ascii=False).iterencode(value)))
+    encoder = json.JSONEncoder(indent=4, ensure_ascii=False, default=Numbers.nested)
+    return "".join(_first_bytes(encoder.iterencode(value)))
 
 
 def _first_bytes(parts: Iterator[str]) -> Iterator[str]:

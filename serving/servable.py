@@ -37,9 +37,14 @@ class Servable(Protocol):
         engine_report: for each signature, the engine that runs it and why, for the log and the status page.
     """
 
-    signatures: Mapping[str, Signature]
-    signature_defs: Mapping[str, Any]
-    engine_report: Mapping[str, str]
+    @property
+    def signatures(self) -> Mapping[str, Signature]: ...
+
+    @property
+    def signature_defs(self) -> Mapping[str, Any]: ...
+
+    @property
+    def engine_report(self) -> Mapping[str, str]: ...
 
     def run(
         self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None = None
@@ -73,7 +78,12 @@ def load(
         ServingError: NOT_FOUND where there is no SavedModel or none with these tags; DATA_LOSS where it cannot be
             read; else the code with which TensorFlow refused it.
     """
-    from serving.tensorflow_engine import TensorFlowServable  # TensorFlow takes seconds to import
+    from serving.tensorflow_engine import TensorFlowServable, has_gpu  # TensorFlow takes seconds to import
 
-    Engine(engine)
-    return TensorFlowServable(pathlib.Path(path), tags, options)
+    chosen = Engine(engine)
+    servable = TensorFlowServable(pathlib.Path(path), tags, options)
+    if chosen is Engine.TENSORFLOW or (chosen is Engine.AUTO and has_gpu()):
+        return servable
+    from serving.openvino_engine import OpenVinoServable
+
+    return OpenVinoServable(servable, options)

@@ -1,20 +1,21 @@
 """SavedModels run by TensorFlow as TensorFlow Serving runs them: `Session::Run` on the version 1 graph.
 
 One path for TF1 and TF2 SavedModels, so that feeds, fetches, tables, assets, initialisers, variables and messages
-come out as they do there. The session is called below `Session.run`, which casts feeds and rewrites messages.
+come out as they do there. The session is called below `Session.run`, which would cast feeds, check shapes that the
+kernels may well take, and rewrite the messages.
 """
 
 import ctypes
-import functools
 import gc
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.python.client import pywrap_tf_session
 
 from serving.errors import Code, ServingError
@@ -22,59 +23,105 @@ from serving.servable import EngineOptions
 from serving.signature import Arrays, Signature, TensorSpec
 
 CODES = {code.grpc: code for code in Code}
+CONVOLUTIONS = {"Conv2D", "Conv3D", "DepthwiseConv2dNative"}
+
+
+class GraphSession:
+    """A graph and its session: `run` takes and gives arrays by tensor name ("node:0"), from any thread."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.graph = tf.Graph()
+        self.session = tf.compat.v1.Session(graph=self.graph, config=session_config(options))
+        self._tensors: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, graph: Any, options: EngineOptions) -> "GraphSession":
+        """A session on a GraphDef that needs no initialisation."""
+        made = cls(options)
+        with made.graph.as_default():
+            tf.graph_util.import_graph_def(graph, name="")
+        return made
+
+    def has(self, name: str) -> bool:
+        """Whether the tensor is in the graph."""
+        if name not in self._tensors:
+            try:
+                self._tensor(name)
+            except KeyError:
+                return False
+        return True
+
+    def run(
+        self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], deadline_s: float | None = None
+    ) -> list[np.ndarray]:
+        """Raises ServingError with TensorFlow's own code and message, or DEADLINE_EXCEEDED."""
+        feed = {self._tensor(name): value for name, value in feeds.items()}
+        fetch = [self._tensor(name) for name in fetches]
+        left_ms = check_deadline(deadline_s)
+        buffer = None if left_ms is None else timeout_options(left_ms)
+        try:
+            values = self.session._call_tf_sessionrun(buffer, feed, fetch, [], None)
+        except tf.errors.OpError as error:
+            raise ServingError(CODES.get(error.error_code, Code.UNKNOWN), error.message) from error
+        finally:
+            if buffer is not None:
+                pywrap_tf_session.TF_DeleteBuffer(buffer)
+        # The session gives scalars of strings as bare bytes.
+        return [value if isinstance(value, np.ndarray) else np.array(value, object) for value in values]
+
+    def close(self) -> None:
+        self.session.close()
+        del self.session, self.graph
+        self._tensors.clear()
+
+    def _tensor(self, name: str) -> Any:
+        found = self._tensors.get(name)
+        if found is None:
+            found = self._tensors[name] = self.graph.get_tensor_by_name(name)._as_tf_output()
+        return found
 
 
 class TensorFlowServable:
-    """A `serving.servable.Servable` that runs every signature in one `tf.compat.v1.Session`."""
+    """A `serving.servable.Servable` that runs every signature in one session."""
 
     def __init__(self, path: pathlib.Path, tags: Sequence[str], options: EngineOptions) -> None:
         if not any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
             raise ServingError(
                 Code.NOT_FOUND, f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}"
             )
-        graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph, config=session_config(options))
+        self.graph_session = GraphSession(options)
         try:
-            with graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, list(tags), str(path))
+            with self.graph_session.graph.as_default():
+                meta_graph = tf.compat.v1.saved_model.load(self.graph_session.session, list(tags), str(path))
         except Exception as error:
             self.close()
             raise load_error(path, tags, error) from error
-        self.signature_defs: Mapping[str, Any] = dict(meta_graph.signature_def)
+        self.signature_defs: Mapping[str, Any] = {
+            name: detached(definition) for name, definition in meta_graph.signature_def.items()
+        }
         self.signatures: Mapping[str, Signature] = {
             name: signature(definition) for name, definition in self.signature_defs.items() if is_runnable(definition)
         }
         self.engine_report: Mapping[str, str] = dict.fromkeys(self.signatures, "tensorflow")
-        self._graph = graph
-        self._plan = functools.lru_cache(maxsize=256)(self._new_plan)
+        self._has_convolutions = has_convolutions(meta_graph.graph_def)
 
     def run(
         self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None = None
     ) -> Arrays:
-        specs = self.signatures[signature_name].inputs
-        check_ranks(specs, inputs)
-        feeds, fetches = self._plan(signature_name, tuple(outputs))
-        feed = {tensor: inputs[name] for name, tensor in feeds}
-        values = run_session(self._session, feed, fetches, deadline_s)
-        return {
-            name: array(value, self.signatures[signature_name].outputs[name].dtype)
-            for name, value in zip(outputs, values, strict=True)
-        }
+        definition = self.signature_defs[signature_name]
+        if self._has_convolutions:
+            check_ranks(self.signatures[signature_name].inputs, inputs)
+        feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
+        values = self.graph_session.run(feeds, [definition.outputs[name].name for name in outputs], deadline_s)
+        return dict(zip(outputs, values, strict=True))
 
     def close(self) -> None:
-        self._session.close()
-        del self._session, self._graph, self._plan
-        gc.collect()
+        self.graph_session.close()
         return_freed_memory()
 
-    def _new_plan(self, signature_name: str, outputs: tuple[str, ...]) -> tuple[list[tuple[str, Any]], list[Any]]:
-        definition = self.signature_defs[signature_name]
 
-        def tensor(info: Any) -> Any:
-            return self._graph.get_tensor_by_name(info.name)._as_tf_output()
-
-        feeds = [(name, tensor(info)) for name, info in definition.inputs.items()]
-        return feeds, [tensor(definition.outputs[name]) for name in outputs]
+def has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def session_config(options: EngineOptions) -> tf.compat.v1.ConfigProto:
@@ -85,6 +132,29 @@ def session_config(options: EngineOptions) -> tf.compat.v1.ConfigProto:
     )
     config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
     return config
+
+
+def check_deadline(deadline_s: float | None) -> int | None:
+    """The whole milliseconds left, None for ever; raises ServingError: DEADLINE_EXCEEDED where none is left."""
+    if deadline_s is None:
+        return None
+    left_ms = int((deadline_s - time.monotonic()) * 1000)
+    if left_ms <= 0:
+        raise ServingError(Code.DEADLINE_EXCEEDED, "The deadline passed before the model could run.")
+    return left_ms
+
+
+def timeout_options(timeout_ms: int) -> Any:
+    """RunOptions in a buffer of TensorFlow's, which the caller deletes."""
+    options = tf.compat.v1.RunOptions(timeout_in_ms=timeout_ms)
+    return pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
+
+
+def detached(definition: Any) -> Any:
+    """A copy: the original would keep the whole MetaGraphDef in memory."""
+    copy = meta_graph_pb2.SignatureDef()
+    copy.CopyFrom(definition)
+    return copy
 
 
 def is_runnable(definition: Any) -> bool:
@@ -108,13 +178,19 @@ def tensor_spec(info: Any) -> TensorSpec:
     return TensorSpec(np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype), dims)
 
 
-def check_ranks(specs: Mapping[str, TensorSpec], inputs: Arrays) -> None:
-    """Refuses an image without its batch dimension and the like: TensorFlow's oneDNN Conv2D aborts the process.
+def has_convolutions(graph: Any) -> bool:
+    functions = (function.node_def for function in graph.library.function)
+    return any(node.op in CONVOLUTIONS for nodes in (graph.node, *functions) for node in nodes)
 
-    Other shapes are left to the kernels, which refuse in words; so are ranks below 3, where models may broadcast.
+
+def check_ranks(specs: Mapping[str, TensorSpec], inputs: Arrays) -> None:
+    """Refuses an image without its batch dimension and the like.
+
+    TensorFlow Serving leaves shapes to the kernels, which refuse in words; but TensorFlow's oneDNN convolutions abort
+    the process at a wrong rank ("Check failed: index >= 0", seen with 2.21), so ranks are held where there are any.
     """
     for name, spec in specs.items():
-        if spec.shape is not None and len(spec.shape) > 2 and inputs[name].ndim != len(spec.shape):
+        if spec.shape is not None and name in inputs and inputs[name].ndim != len(spec.shape):
             sent = ",".join(map(str, inputs[name].shape))
             raise ServingError(
                 Code.INVALID_ARGUMENT,
@@ -123,31 +199,8 @@ def check_ranks(specs: Mapping[str, TensorSpec], inputs: Arrays) -> None:
             )
 
 
-def shape_text(shape: Sequence[int | None]) -> str:
+def shape_text(shape: Iterable[int | None]) -> str:
     return "[" + ",".join("N" if dim is None else str(dim) for dim in shape) + "]"
-
-
-def run_session(session: Any, feed: Mapping[Any, np.ndarray], fetches: Sequence[Any], deadline_s: float | None) -> Any:
-    if deadline_s is None:
-        options = None
-    else:
-        left_ms = int((deadline_s - time.monotonic()) * 1000)
-        if left_ms <= 0:
-            raise ServingError(Code.DEADLINE_EXCEEDED, "The deadline passed before the model could run.")
-        options = tf.compat.v1.RunOptions(timeout_in_ms=left_ms).SerializeToString()
-    buffer = options and pywrap_tf_session.TF_NewBufferFromString(options)
-    try:
-        return session._call_tf_sessionrun(buffer, feed, fetches, [], None)
-    except tf.errors.OpError as error:
-        raise ServingError(CODES.get(error.error_code, Code.UNKNOWN), error.message) from error
-    finally:
-        if buffer:
-            pywrap_tf_session.TF_DeleteBuffer(buffer)
-
-
-def array(value: Any, dtype: np.dtype) -> np.ndarray:
-    """A fetched value as an array: the session gives string scalars as bare `bytes`."""
-    return value if isinstance(value, np.ndarray) else np.array(value, dtype)
 
 
 def load_error(path: pathlib.Path, tags: Sequence[str], error: Exception) -> ServingError:
@@ -159,7 +212,7 @@ def load_error(path: pathlib.Path, tags: Sequence[str], error: Exception) -> Ser
         return ServingError(
             Code.NOT_FOUND, f"Could not find meta graph def matching supplied tags: {{ {wanted} }} in {path}. {error}"
         )
-    if isinstance(error, (OSError, DecodeError)):
+    if isinstance(error, OSError | DecodeError):
         return ServingError(Code.DATA_LOSS, f"The SavedModel in {path} cannot be read: {error}")
     if "not registered" in str(error) or "No op named" in str(error):
         return ServingError(Code.NOT_FOUND, f"The SavedModel in {path} needs an op that is not here: {error}")
@@ -168,6 +221,7 @@ def load_error(path: pathlib.Path, tags: Sequence[str], error: Exception) -> Ser
 
 def return_freed_memory() -> None:
     """Hands free heap pages back to the system, where the C library (glibc) knows how."""
+    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -92,11 +92,14 @@ def written_whole(path):
         raise
 
 
-def save_weights(path, model):
-    """Writes the weights alone, for `model.load_weights`; whole or not at all."""
-    scratch = path.with_name(f"unfinished-{path.name}")  # Keras wants the name to end in .weights.h5
+def save_model(path, model):
+    """Writes a .keras file for `keras.saving.load_model`; whole or not at all.
+
+    Not .weights.h5: HDF5 ends the process when the disk is full, where Keras's zip raises an OSError.
+    """
+    scratch = path.with_name(f"unfinished-{path.name}")  # Keras wants the name to end in .keras
     try:
-        model.save_weights(scratch)
+        model.save(scratch)
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)

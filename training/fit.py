@@ -22,7 +22,7 @@ class Interrupted(Exception):
 def fit(model, batches, validation, epochs, folder):
     """Trains `model`, compiled, for `epochs` passes over `batches`, going on from the newest state in `folder`.
 
-    Keeps there the states, `best.weights.h5` (best on `validation`), `last.weights.h5` and TensorBoard's logs.
+    Keeps there the states, `best.keras` (best on `validation`), `last.keras` and TensorBoard's logs.
 
     Returns:
         checkpoints.Progress at the end.
@@ -51,7 +51,8 @@ def fit(model, batches, validation, epochs, folder):
             )
             if keeper.is_asked_to_stop:
                 raise Interrupted
-    checkpoints.save_weights(folder / "last.weights.h5", model)
+    with full_disk_in_a_sentence(folder):
+        checkpoints.save_model(folder / "last.keras", model)
     return keeper.progress
 
 
@@ -89,7 +90,7 @@ class Keeper(keras.callbacks.Callback):
         if accuracy > self.progress.best:
             self.progress = self.progress._replace(best=accuracy)
             with full_disk_in_a_sentence(self.folder):
-                checkpoints.save_weights(self.folder / "best.weights.h5", self.model)
+                checkpoints.save_model(self.folder / "best.keras", self.model)
         self.save()
 
     def save(self):

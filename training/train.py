@@ -123,6 +123,7 @@ def train(config, argv=None):
         features=zoo.features(trained),
         class_names=data.class_names,
         card=card,
+        sliding=sliding_or_none(zoo.convolutionize, trained),
     )
     checkpoints.clear(folder)
     print(f"Trained in {progress.seconds:.0f} seconds: {accuracy}.")
@@ -140,6 +141,14 @@ def buildable(build, config, data):
             raise InputError(f"{config.model} cannot be built for {data.name}, {data.image_shape}: {error}") from error
 
     return build_one
+
+
+def sliding_or_none(convolutionize, model):
+    """The network for images of any size, None where it is none that can slide."""
+    try:
+        return convolutionize(model)
+    except ValueError:
+        return None
 
 
 def run_folder(config, recipe):

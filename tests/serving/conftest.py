@@ -1,39 +1,4 @@
-import contextlib
-import socket
-
 import pytest
-
-from serving.flags import Flags
-from serving.server import Server
-
-
-@pytest.fixture(scope="session")
-def free_port():
-    """Gives a port that nothing listens on."""
-
-    def free_port():
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            return listener.getsockname()[1]
-
-    return free_port
-
-
-@pytest.fixture(scope="session")
-def start_server(free_port):
-    """Starts a server in this process with flags given as keywords; a context manager that yields it."""
-
-    @contextlib.contextmanager
-    def start(**flags):
-        flags = {"port": free_port(), "rest_api_port": free_port(), "engine": "tensorflow", **flags}
-        server = Server(Flags(**flags))
-        server.flags = Flags(**flags)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
-
-    return start
 
 
 @pytest.fixture(scope="session")

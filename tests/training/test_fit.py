@@ -65,15 +65,13 @@ def test_training_runs_every_step_and_keeps_best_last_and_logs(whole):
     _, progress, folder = whole
     assert progress.step == STEPS * RECIPE.epochs
     assert 0 <= progress.best <= 1 and progress.seconds > 0
-    assert {"best.weights.h5", "last.weights.h5", "train", "validation"} <= {path.name for path in folder.iterdir()}
+    assert {"best.keras", "last.keras", "train", "validation"} <= {path.name for path in folder.iterdir()}
     assert list((folder / "train").glob("events.out.tfevents.*"))
 
 
-def test_last_weights_are_the_models(whole):
+def test_last_model_loads_without_us(whole):
     weights, _, folder = whole
-    model = prepared_and_built()
-    model.load_weights(folder / "last.weights.h5")
-    for got, want in zip(model.get_weights(), weights, strict=True):
+    for got, want in zip(keras.saving.load_model(folder / "last.keras").get_weights(), weights, strict=True):
         np.testing.assert_array_equal(got, want)
 
 

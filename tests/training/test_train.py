@@ -20,7 +20,8 @@ def test_training_ends_with_a_served_models_version_and_its_accuracy(tmp_path, w
     version = tmp_path / "models" / "all_cnn_c" / "1"
     assert re.search(r"Trained in \d+ seconds: [\d.]+% of 20 test images correct \(95% interval", told)
     assert f"SavedModel: {version}" in told
-    assert set(tf.saved_model.load(version).signatures) == {"serving_default", "encoded", "classify", "features"}
+    signatures = tf.saved_model.load(version).signatures
+    assert set(signatures) == {"serving_default", "encoded", "classify", "features", "dense"}
     card = json.loads((version / "model_card.json").read_text())
     assert (card["name"], card["seed"], card["dataset"]["train_images"]) == ("all_cnn_c", 0, 40)
     assert card["accuracy"]["images"] == 20 and card["recipe"]["epochs"] == 2
@@ -35,7 +36,7 @@ def test_folder_of_pictures_is_trained_on_and_named_as_asked(tmp_path, write_pic
     version = tmp_path / "models" / "pets" / "1"
     assert (version / "assets" / "labels.txt").read_text().split() == ["cat", "dog"]
     [run] = (tmp_path / "runs").iterdir()
-    assert {"best.weights.h5", "last.weights.h5", "train", "validation"} == {path.name for path in run.iterdir()}
+    assert {"best.keras", "last.keras", "train", "validation"} == {path.name for path in run.iterdir()}
 
 
 @pytest.mark.parametrize(

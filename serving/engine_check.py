@@ -1,0 +1,110 @@
+"""Whether another engine answers as TensorFlow does: the same inputs through both, at load."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from serving.errors import ServingError
+
+BATCH_SIZES = (1, 2, 7)
+FREE_SIDES = (64, 224)
+# Of the largest value of an output. In float32 1e-6 is seen between TensorFlow and OpenVINO; bfloat16 would give 1e-2.
+TOLERANCE = 1e-4
+
+Arrays = Sequence[np.ndarray]
+
+
+class UnequalError(Exception):
+    """How the answers differ, or why they cannot be compared; the message is part of a log line."""
+
+
+class Network(Protocol):
+    """Arrays to arrays by position; `shapes` and `dtypes` are those of the inputs."""
+
+    @property
+    def shapes(self) -> Sequence[tuple[int | None, ...] | None]: ...
+
+    @property
+    def dtypes(self) -> Sequence[np.dtype]: ...
+
+    def run(self, arrays: Arrays) -> list[np.ndarray]: ...
+
+
+def check(network: Network, reference: Callable[[Arrays], Arrays]) -> float:
+    """The largest difference over random and extreme inputs and several batch sizes, as a share of the largest value.
+
+    Batches whose size the network pads are among them, so rows that depend on each other are found out.
+
+    Raises:
+        UnequalError: a difference above TOLERANCE, a refusal by one side, or inputs whose shapes cannot be guessed.
+    """
+    largest = 0.0
+    for arrays in inputs(network, side=accepted_side(network, reference)):
+        try:
+            expected, found = reference(arrays), network.run(arrays)
+        except ServingError as error:
+            raise UnequalError(f"the engines cannot be compared: {error}") from error
+        for want, have in zip(expected, found, strict=True):
+            largest = max(largest, difference(want, have))
+    return largest
+
+
+def difference(want: np.ndarray, have: np.ndarray) -> float:
+    if want.shape != have.shape:
+        raise UnequalError(f"OpenVINO gives the shape {list(have.shape)} where TensorFlow gives {list(want.shape)}")
+    if not np.array_equal(np.isfinite(want), np.isfinite(have)):
+        raise UnequalError("OpenVINO gives finite numbers where TensorFlow does not, or the other way round")
+    finite = np.isfinite(want)
+    largest = np.abs(want, where=finite, out=np.zeros_like(want)).max(initial=np.finfo(np.float32).tiny)
+    share = float(np.abs(want - have, where=finite, out=np.zeros_like(want)).max(initial=0) / largest)
+    if share > TOLERANCE:
+        raise UnequalError(f"OpenVINO differs from TensorFlow by {share:.0e} of the largest value")
+    return share
+
+
+def accepted_side(network: Network, reference: Callable[[Arrays], Arrays]) -> int:
+    """What to put for free dimensions after the first: the first of FREE_SIDES that TensorFlow takes."""
+    if any(shape is None for shape in network.shapes):
+        raise UnequalError("the rank of an input of its network is not known")
+    if all(None not in shape[1:] for shape in network.shapes if shape):
+        return 0
+    for side in FREE_SIDES:
+        try:
+            reference(next(inputs(network, side)))
+        except ServingError:
+            continue
+        return side
+    raise UnequalError(f"TensorFlow takes none of {', '.join(map(str, FREE_SIDES))} for its free dimensions")
+
+
+def inputs(network: Network, side: int) -> Iterator[list[np.ndarray]]:
+    random = np.random.default_rng(0)
+    for rows in BATCH_SIZES:
+        yield [
+            draw(random, full(shape, rows, side), dtype)
+            for shape, dtype in zip(network.shapes, network.dtypes, strict=True)
+        ]
+    for pick in (0, 1):
+        yield [
+            np.full(full(shape, 1, side), extremes(dtype)[pick], dtype)
+            for shape, dtype in zip(network.shapes, network.dtypes, strict=True)
+        ]
+
+
+def full(shape: tuple[int | None, ...] | None, rows: int, side: int) -> tuple[int, ...]:
+    return tuple((rows if axis == 0 else side) if dim is None else dim for axis, dim in enumerate(shape or ()))
+
+
+def draw(random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    if dtype.kind == "f":
+        return random.random(shape, np.float32).astype(dtype)
+    least, greatest = extremes(dtype)
+    return random.integers(least, greatest, shape, dtype, endpoint=True)
+
+
+def extremes(dtype: np.dtype) -> tuple[int, int]:
+    """The least and greatest pixel of the dtype; wider integers may be indices, for which 255 is large already."""
+    if dtype.itemsize == 1:
+        return np.iinfo(dtype).min, np.iinfo(dtype).max
+    return 0, 255

@@ -1,0 +1,301 @@
+"""Cuts a signature's graph in three: what comes before the network, the network, and what comes after it.
+
+A signature that takes JPEG bytes and gives class names is a decoder, a network and a lookup. Only the network is
+worth a faster engine, and only TensorFlow can run the rest. The network is the part that computes numbers from numbers
+without order, strings or state, and has the convolutions and matrix products in it; all else is TensorFlow's.
+"""
+
+import functools
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
+from tensorflow.python.framework import op_def_registry
+
+PRODUCTS = {
+    *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"),
+    *("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"),
+}
+PLACEHOLDERS = {"Placeholder", "PlaceholderWithDefault"}
+CONTROL_FLOW = {
+    *("Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond", "RefSwitch", "RefMerge", "RefEnter", "RefExit"),
+    *("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase", "PartitionedCall"),
+}
+# Equal scores may be ordered otherwise by another engine, so TensorFlow orders them.
+ORDERING = {"TopK", "TopKV2", "ArgMax", "ArgMin", "Where", "Unique", "UniqueV2", "NonMaxSuppressionV3"}
+FOREIGN_OPS = PLACEHOLDERS | CONTROL_FLOW | ORDERING
+FOREIGN_TYPES = {tf.string, tf.variant, tf.resource, tf.float64, tf.complex64, tf.complex128, tf.uint32, tf.uint64}
+FED_TYPES = {tf.uint8, tf.int8, tf.int16, tf.uint16, tf.int32, tf.float32}
+SMALL_BYTES = 1024
+
+
+class NotCutError(Exception):
+    """Why TensorFlow has to run the signature as a whole; the message is part of a log line."""
+
+
+class Cut(NamedTuple):
+    """A signature in three parts. Tensors are named as in the whole graph: "node:0".
+
+    Attributes:
+        network: a GraphDef from placeholders input_0.., standing for `feeds`, to identities output_0.., for `fetches`.
+        key: equal for networks that compute the same from the same weights.
+        rest: a GraphDef of what comes before and after; its placeholders output_0.. stand for `fetches`.
+        before: what `rest` has to compute for the network and for `after`.
+        after: the outputs, each as a tensor name of `rest`, or of `fetches` where the network gives it.
+    """
+
+    network: graph_pb2.GraphDef
+    key: str
+    feeds: tuple[str, ...]
+    fetches: tuple[str, ...]
+    rest: graph_pb2.GraphDef
+    before: tuple[str, ...]
+    after: Mapping[str, str]
+
+
+def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cut:
+    """The three parts of the function from `inputs` (tensor names) to `outputs` (names to tensor names).
+
+    Raises:
+        NotCutError: it keeps state, there is no network in it, or the network cannot be told from the rest.
+    """
+    sources = {name: graph.source(tensor) for name, tensor in outputs.items()}
+    live = graph.ancestors(map(node_of, outputs.values()))
+    refuse_state(graph, live)
+    fed = set(map(node_of, inputs))
+    stray = [name for name in live if graph.nodes[name].op in PLACEHOLDERS and name not in fed]
+    if stray:
+        raise NotCutError(f"it needs {stray[0]}, which is not one of its inputs")
+    before, network, after = parts(graph, live)
+    feeds = unique(t for name in live if name in network for t in graph.inputs(name) if node_of(t) in before)
+    fetches = unique(
+        [
+            *(t for name in live if name in after for t in graph.floats_from(name, network)),
+            *(t for t in sources.values() if node_of(t) in network),
+        ]
+    )
+    refuse_types(graph, feeds, fetches)
+    carried = [t for name in live if name in after for t in graph.inputs(name) if node_of(t) in before]
+    carried += [t for t in sources.values() if node_of(t) in before]
+    return Cut(
+        network=graph.between(feeds, fetches),
+        key=graph.key(feeds, fetches),
+        feeds=tuple(feeds),
+        fetches=tuple(fetches),
+        rest=graph.without(fetches, [*feeds, *carried, *sources.values()], before | after),
+        before=tuple(unique(t for t in [*feeds, *carried] if node_of(t) not in fed)),
+        after=sources,
+    )
+
+
+def parts(graph: "Graph", live: Sequence[str]) -> tuple[set[str], set[str], set[str]]:
+    """The nodes before the network, in it and after it; constants belong to none, since each part can have its own."""
+    users = graph.users(live)
+    foreign = {name for name in live if graph.is_foreign(name)}
+    varying = reach((name for name in live if graph.nodes[name].op in PLACEHOLDERS), users)
+    varying = {name for name in varying if graph.nodes[name].op != "Const"}
+    products = [name for name in live if graph.nodes[name].op in PRODUCTS and name in varying]
+    after = reach(reach((user for name in products for user in users[name]), users) & foreign, users)
+    before = set(graph.ancestors(foreign & varying - after)) & varying
+    network = varying - before - after
+    if network.isdisjoint(products):
+        raise NotCutError("there is no convolution or matrix product outside loops in it")
+    return before, network, after
+
+
+def refuse_state(graph: "Graph", live: Iterable[str]) -> None:
+    for name in live:
+        op = graph.nodes[name].op
+        if op_def(op).is_stateful or op.startswith(("Assign", "Scatter")):
+            raise NotCutError(f"{op} keeps state")
+
+
+def refuse_types(graph: "Graph", feeds: Iterable[str], fetches: Iterable[str]) -> None:
+    for tensor in feeds:
+        if graph.dtype(tensor) not in FED_TYPES:
+            raise NotCutError(f"OpenVINO does not take {graph.dtype(tensor).name} as TensorFlow does")
+    for tensor in fetches:
+        if graph.dtype(tensor) != tf.float32:
+            raise NotCutError(f"its network gives {graph.dtype(tensor).name}, not float32")
+
+
+class Graph:
+    """A GraphDef without function calls, by name. Identities are looked through wherever tensors are named."""
+
+    def __init__(self, graph: graph_pb2.GraphDef) -> None:
+        self.nodes = {node.name: node for node in graph.node}
+        self.versions = graph.versions
+        self.library = graph.library
+
+    def source(self, tensor: str) -> str:
+        """The tensor that `tensor` is a copy of, written "node:port"."""
+        name, port = split(tensor)
+        while self.nodes[name].op in ("Identity", "IdentityN"):
+            name, port = split(self.nodes[name].input[port])
+        return f"{name}:{port}"
+
+    def inputs(self, name: str) -> list[str]:
+        return [self.source(tensor) for tensor in self.nodes[name].input if not tensor.startswith("^")]
+
+    def ancestors(self, names: Iterable[str], *, until: Iterable[str] = ()) -> list[str]:
+        """`names` and all that they need, inputs first where there is no loop; nothing behind `until`."""
+        done, order = set(until), []
+        stack = [(name, False) for name in names]
+        while stack:
+            name, is_ready = stack.pop()
+            if is_ready:
+                order.append(name)
+            elif name not in done:
+                done.add(name)
+                stack.append((name, True))
+                stack.extend((node_of(tensor.lstrip("^")), False) for tensor in reversed(self.nodes[name].input))
+        return order
+
+    def users(self, live: Iterable[str]) -> dict[str, list[str]]:
+        live = list(live)
+        found: dict[str, list[str]] = {name: [] for name in live}
+        for name in live:
+            for tensor in self.nodes[name].input:
+                found[node_of(tensor.lstrip("^"))].append(name)
+        return found
+
+    def is_foreign(self, name: str) -> bool:
+        """Whether only TensorFlow may run the node."""
+        node = self.nodes[name]
+        return node.op in FOREIGN_OPS or not FOREIGN_TYPES.isdisjoint(dtypes(node))
+
+    def dtype(self, tensor: str) -> tf.DType:
+        name, port = split(tensor)
+        return output_dtypes(self.nodes[name])[port]
+
+    def floats_from(self, name: str, network: set[str]) -> list[str]:
+        """The nearest float32 tensors of the network from which the node can be computed."""
+        found, stack, seen = [], [name], {name}
+        while stack:
+            for tensor in self.inputs(stack.pop()):
+                source = node_of(tensor)
+                if source not in network:
+                    continue
+                if self.dtype(tensor) == tf.float32:
+                    found.append(tensor)
+                elif source not in seen:
+                    seen.add(source)
+                    stack.append(source)
+        return found
+
+    def between(self, feeds: Sequence[str], fetches: Sequence[str]) -> graph_pb2.GraphDef:
+        """The nodes from `feeds` to `fetches` as a graph of its own, from input_0.. to output_0.."""
+        graph = self._pruned(fetches, {tensor: f"input_{i}" for i, tensor in enumerate(feeds)}, set())
+        for i, tensor in enumerate(fetches):
+            node = graph.node.add(name=f"output_{i}", op="Identity", input=[tensor])
+            node.attr["T"].type = self.dtype(tensor).as_datatype_enum
+        return graph
+
+    def without(self, fetches: Sequence[str], wanted: Sequence[str], controls: set[str]) -> graph_pb2.GraphDef:
+        """What computes `wanted`, with placeholders output_0.. where `fetches` were."""
+        return self._pruned(wanted, {tensor: f"output_{i}" for i, tensor in enumerate(fetches)}, controls)
+
+    def _pruned(self, wanted: Sequence[str], fed: Mapping[str, str], controls: set[str]) -> graph_pb2.GraphDef:
+        """`controls` are the nodes worth waiting for: loops need theirs, inlined calls leave idle ones."""
+        graph = graph_pb2.GraphDef(versions=self.versions, library=self.library)
+        for tensor, name in fed.items():
+            node = graph.node.add(name=name, op="Placeholder")
+            node.attr["dtype"].type = self.dtype(tensor).as_datatype_enum
+            node.attr["shape"].shape.unknown_rank = True
+        done, stack = set(), [node_of(tensor) for tensor in wanted if tensor not in fed]
+        while stack:
+            name = stack.pop()
+            if name in done:
+                continue
+            done.add(name)
+            node = graph.node.add()
+            node.CopyFrom(self.nodes[name])
+            del node.input[:]
+            node.attr.pop("_class", None)  # colocation with a node that may be gone
+            for tensor in self.inputs(name):
+                node.input.append(fed.get(tensor, tensor))
+                if tensor not in fed:
+                    stack.append(node_of(tensor))
+            waits = [tensor[1:] for tensor in self.nodes[name].input if tensor[0] == "^" and tensor[1:] in controls]
+            node.input.extend(f"^{source}" for source in waits)
+            stack.extend(waits)
+        return graph
+
+    def key(self, feeds: Sequence[str], fetches: Sequence[str]) -> str:
+        """A digest of the network's structure; large constants count by name, since signatures share them."""
+        digest = hashlib.sha256()
+        index = {tensor: f"input_{i}" for i, tensor in enumerate(feeds)}
+        order = self.ancestors(map(node_of, fetches), until=map(node_of, feeds))
+        for number, name in enumerate(n for n in order if self.nodes[n].op not in ("Identity", "IdentityN")):
+            node = self.nodes[name]
+            tensors = [index[tensor] for tensor in self.inputs(name)]
+            large = node.op == "Const" and node.ByteSize() > SMALL_BYTES
+            attributes = (
+                [name]
+                if large
+                else [
+                    f"{key}={value.SerializeToString(deterministic=True)!r}"
+                    for key, value in sorted(node.attr.items())
+                    if not key.startswith("_")
+                ]
+            )
+            digest.update(repr((node.op, tensors, attributes)).encode())
+            index.update({f"{name}:{port}": f"{number}:{port}" for port in range(len(output_dtypes(node)))})
+        digest.update(repr([index[tensor] for tensor in fetches]).encode())
+        return digest.hexdigest()
+
+
+def split(tensor: str) -> tuple[str, int]:
+    name, _, port = tensor.partition(":")
+    return name, int(port or 0)
+
+
+def node_of(tensor: str) -> str:
+    return tensor.partition(":")[0]
+
+
+def unique(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def reach(seeds: Iterable[str], users: Mapping[str, Sequence[str]]) -> set[str]:
+    """`seeds` and all that use them, directly or not."""
+    found, stack = set(), list(seeds)
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack.extend(users[name])
+    return found
+
+
+@functools.cache
+def op_def(op: str) -> Any:
+    found = op_def_registry.get(op)
+    if found is None:
+        raise NotCutError(f"the op {op} is not known here")
+    return found
+
+
+def output_dtypes(node: Any) -> list[tf.DType]:
+    return argument_dtypes(node, op_def(node.op).output_arg)
+
+
+def dtypes(node: Any) -> set[tf.DType]:
+    definition = op_def(node.op)
+    return {*argument_dtypes(node, definition.input_arg), *argument_dtypes(node, definition.output_arg)}
+
+
+def argument_dtypes(node: Any, arguments: Iterable[Any]) -> list[tf.DType]:
+    found = []
+    for argument in arguments:
+        if argument.type_list_attr:
+            enums = list(node.attr[argument.type_list_attr].list.type)
+        else:
+            enums = [argument.type or node.attr[argument.type_attr].type]
+            if argument.number_attr:
+                enums *= node.attr[argument.number_attr].i
+        found += [tf.as_dtype(enum) for enum in enums]
+    return found
