@@ -53,10 +53,10 @@ def measure(config):
     )
     labels = labels_for(artifact, data, data.test.labels)
     probabilities = artifact.probabilities(data.test.images)
-    accuracy = metrics.accuracy(labels, probabilities)
-    confusion = metrics.confusion_matrix(labels, probabilities.argmax(axis=1), len(artifact.class_names))
+    accuracy = metrics.accuracy(probabilities, labels)
+    confusion = metrics.confusion_matrix(probabilities.argmax(axis=1), labels, len(artifact.class_names))
     scores = metrics.class_scores(confusion)
-    calibration = metrics.calibration_error(labels, probabilities)
+    calibration = metrics.calibration_error(probabilities, labels)
     shifts = shift_scores(artifact.predictions, data.test.images, labels)
     for line in report(accuracy, scores, calibration, shifts, artifact.class_names):
         print(line)
@@ -72,7 +72,7 @@ def measure(config):
 
 def evaluate(model, split, batch_size=500):
     """Accuracy of a Keras model, images uint8 to probabilities [N, K], on every image of `split`."""
-    return metrics.accuracy(split.labels, model.predict(split.images, batch_size=batch_size, verbose=0))
+    return metrics.accuracy(model.predict(split.images, batch_size=batch_size, verbose=0), split.labels)
 
 
 def picture_size(image_shape):
@@ -82,7 +82,7 @@ def picture_size(image_shape):
 
 def report(accuracy, scores, calibration, shifts, class_names):
     """The lines to print, each at most 80 columns wide."""
-    yield f"{accuracy}."
+    yield f"Right on the test images: {accuracy}."
     yield ""
     yield f"{'class':18}{'images':>7}{'recall':>8}  {'95% interval':15}{'precision':>9}  mostly mistaken for"
     for name, score in zip(class_names, scores, strict=True):

@@ -31,15 +31,15 @@ class Accuracy(NamedTuple):
 
     def __str__(self):
         low, high = self.interval
-        return f"{self.share:.2%} of {self.total:,} test images correct (95% interval {low:.2%} to {high:.2%})"
+        return f"{self.share:.2%} of {self.total:,} (95% interval {low:.2%} to {high:.2%})"
 
 
-def accuracy(labels, probabilities):
+def accuracy(probabilities, labels):
     """How often the likeliest class is the right one, as an Accuracy."""
     return Accuracy(int((probabilities.argmax(axis=1) == labels).sum()), len(labels))
 
 
-def confusion_matrix(labels, predictions, num_classes):
+def confusion_matrix(predictions, labels, num_classes):
     """int [K, K]: at [i, j] how many images of class i were taken for j."""
     pairs = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
     return pairs.reshape(num_classes, num_classes)
@@ -74,7 +74,7 @@ def class_score(confusion, at):
     )
 
 
-def calibration_error(labels, probabilities, bins=15):
+def calibration_error(probabilities, labels, bins=15):
     """Expected calibration error: how far the probability of the likeliest class is from how often it is right.
 
     The mean of |accuracy - mean probability| over `bins` bins of equal width, each weighted by its images.

@@ -126,7 +126,7 @@ def train(config, argv=None):
         sliding=sliding_or_none(zoo.convolutionize, trained),
     )
     checkpoints.clear(folder)
-    print(f"Trained in {progress.seconds:.0f} seconds: {accuracy}.")
+    print(f"Trained in {progress.seconds:.0f} seconds; right on the test images: {accuracy}.")
     print(f"SavedModel: {path}")
     return path
 

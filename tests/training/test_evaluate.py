@@ -83,7 +83,7 @@ def test_printed_table_is_at_most_80_columns_wide(models_root, pictures, tmp_pat
         [str(models_root / "brightness" / "1"), "--dataset", str(pictures), "--results_root", str(tmp_path / "r")]
     )
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "85.71% of 7 test images correct (95% interval 48.69% to 97.43%)."
+    assert lines[0] == "Right on the test images: 85.71% of 7 (95% interval 48.69% to 97.43%)."
     assert "light                   3   66.7%  20.8% to 93.9%    100.0%  dark 33.3%" in lines
     assert "1 pixel          85.71%           100.00%" in lines
     assert max(map(len, lines[:-1])) <= 80  # the last names two files

@@ -18,7 +18,7 @@ def test_training_ends_with_a_served_models_version_and_its_accuracy(tmp_path, w
     train.main(arguments(tmp_path, "--model", "all_cnn_c", "--dataset", "fashion_mnist", "--data_dir", str(data)))
     told = capsys.readouterr().out
     version = tmp_path / "models" / "all_cnn_c" / "1"
-    assert re.search(r"Trained in \d+ seconds: [\d.]+% of 20 test images correct \(95% interval", told)
+    assert re.search(r"Trained in \d+ seconds; right on the test images: [\d.]+% of 20 \(95% interval", told)
     assert f"SavedModel: {version}" in told
     signatures = tf.saved_model.load(version).signatures
     assert set(signatures) == {"serving_default", "encoded", "classify", "features", "dense"}
