@@ -45,15 +45,9 @@ def decode_predict(
     request = _Request(inputs, frozenset(defaults), decode_image)
     if "instances" in document:
         rows = document["instances"]
-        if type(rows) is Numbers and len(inputs) == 1:
-            (name, spec), *_ = inputs.items()
-            array = dense(rows, spec.dtype)
-            if array is not None:
-                return {name: array}, True
-        rows = nested(rows)
-        if type(rows) is not list:
+        if type(rows) not in (list, Numbers):
             raise refuse(f"JSON Value: {echo(document)} Excepting 'instances' to be an list/array")
-        if not rows:
+        if rows == []:
             raise refuse(f"JSON Value: {echo(document)} No values in 'instances' array")
         return _rows(rows, request), True
     if "inputs" in document:
@@ -82,16 +76,20 @@ def _is_named(item: Any) -> bool:
     return type(item) is dict and not is_base64(item)
 
 
-def _rows(rows: list[Any], request: _Request) -> Arrays:
-    if type(rows[0]) is not dict and len(request.inputs) > 1:
+def _rows(rows: list[Any] | Numbers, request: _Request) -> Arrays:
+    name = next(iter(request.inputs))
+    if type(rows) is Numbers and len(request.inputs) == 1:
+        array = dense(rows, request.inputs[name].dtype)
+        if array is not None:
+            return {name: array}
+    plain: list[Any] = nested(rows)
+    if type(plain[0]) is not dict and len(request.inputs) > 1:
         raise refuse(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"
         )
-    arrays = _whole_columns(rows, request)
-    if arrays is None:
-        arrays = _row_by_row(rows, request)
-    return arrays
+    arrays = _whole_columns(plain, request)
+    return _row_by_row(plain, request) if arrays is None else arrays
 
 
 def _whole_columns(rows: list[Any], request: _Request) -> Arrays | None:

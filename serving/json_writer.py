@@ -22,7 +22,7 @@ ECHO_BYTES = 256  # how much of a refused JSON value an error message repeats
 
 _EXACT = {np.dtype(np.float32): "%.9g", np.dtype(np.float64): "%.17g"}  # max_digits10
 _HALVES = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))  # six digits always return them
-_NOT_FINITE = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _ESCAPES = {i: f"\\u{i:04X}" for i in range(0x20)} | {
     0x08: "\\b",
     0x09: "\\t",
@@ -41,16 +41,15 @@ def decimals(array: np.ndarray) -> list[str]:
     """
     flat = array.ravel()
     values = tuple(flat.tolist())
-    short = ("%g " * len(values) % values).split()
+    text = "%g " * len(values) % values
+    short = text.split()
     if array.dtype in _EXACT:
         same = (np.array(list(map(float, short)), array.dtype) == flat).tolist()
         if not all(same):
             full = (f"{_EXACT[array.dtype]} " * len(values) % values).split()
             short = [s if fits else f for s, f, fits in zip(short, full, same, strict=True)]
-    texts = [text if "." in text or "e" in text else text + ".0" for text in short]
-    if np.isfinite(flat).all():
-        return texts
-    return [_NOT_FINITE.get(text.removesuffix(".0"), text) for text in texts]
+    numbers = [n if "." in n or "e" in n or "n" in n else n + ".0" for n in short]
+    return [_NOT_FINITE.get(n, n) for n in numbers] if "n" in text else numbers
 
 
 def string(value: bytes) -> str:

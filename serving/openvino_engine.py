@@ -126,6 +126,7 @@ class OpenVinoServable:
     def __init__(self, servable: TensorFlowServable, options: EngineOptions) -> None:
         self.signatures: Mapping[str, Signature] = servable.signatures
         self.signature_defs: Mapping[str, Any] = servable.signature_defs
+        self.stateful: frozenset[str] = servable.stateful
         self._plans, self.engine_report = convert(servable, options)
         self._tensorflow: TensorFlowServable | None = servable
         if self._plans.keys() == self.signatures.keys():

@@ -35,6 +35,7 @@ class Servable(Protocol):
         signatures: what can be run.
         signature_defs: the SignatureDef protos as saved, `__saved_model_init_op` included, for the metadata calls.
         engine_report: for each signature, the engine that runs it and why, for the log and the status page.
+        stateful: signatures that write variables, tables or files, so that no run may be left out or added.
     """
 
     @property
@@ -45,6 +46,9 @@ class Servable(Protocol):
 
     @property
     def engine_report(self) -> Mapping[str, str]: ...
+
+    @property
+    def stateful(self) -> frozenset[str]: ...
 
     def run(
         self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None = None

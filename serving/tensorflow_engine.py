@@ -19,11 +19,11 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.python.client import pywrap_tf_session
 
 from serving.errors import Code, ServingError
+from serving.graph_state import has_convolutions, stateful_signatures
 from serving.servable import EngineOptions
 from serving.signature import Arrays, Signature, TensorSpec
 
 CODES = {code.grpc: code for code in Code}
-CONVOLUTIONS = {"Conv2D", "Conv3D", "DepthwiseConv2dNative"}
 
 
 class GraphSession:
@@ -103,6 +103,7 @@ class TensorFlowServable:
             name: signature(definition) for name, definition in self.signature_defs.items() if is_runnable(definition)
         }
         self.engine_report: Mapping[str, str] = dict.fromkeys(self.signatures, "tensorflow")
+        self.stateful = stateful_signatures(meta_graph.graph_def, self.signatures, self.signature_defs)
         self._has_convolutions = has_convolutions(meta_graph.graph_def)
 
     def run(
@@ -176,11 +177,6 @@ def tensor_spec(info: Any) -> TensorSpec:
     shape = info.tensor_shape
     dims = None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
     return TensorSpec(np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype), dims)
-
-
-def has_convolutions(graph: Any) -> bool:
-    functions = (function.node_def for function in graph.library.function)
-    return any(node.op in CONVOLUTIONS for nodes in (graph.node, *functions) for node in nodes)
 
 
 def check_ranks(specs: Mapping[str, TensorSpec], inputs: Arrays) -> None:

@@ -64,15 +64,10 @@ def measure(config):
     folder.mkdir(parents=True, exist_ok=True)
     title = f"{artifact.name} on {data.name}: percent of each class"
     plots.save_confusion(folder / "confusion.png", confusion, artifact.class_names, title)
-    content = as_json(accuracy, scores, calibration, shifts, artifact.class_names)
+    content = as_json(accuracy, scores, calibration, shifts, artifact.class_names) | {"confusion": confusion.tolist()}
     (folder / "evaluation.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{folder / 'confusion.png'} and {folder / 'evaluation.json'}")
     return folder
-
-
-def evaluate(model, split, batch_size=500):
-    """Accuracy of a Keras model, images uint8 to probabilities [N, K], on every image of `split`."""
-    return metrics.accuracy(model.predict(split.images, batch_size=batch_size, verbose=0), split.labels)
 
 
 def picture_size(image_shape):

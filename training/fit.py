@@ -10,13 +10,9 @@ import keras
 import numpy as np
 
 from training import checkpoints
-from training.errors import InputError
+from training.errors import InputError, Interrupted
 
 SAVE_EVERY_S = 20.0  # so much work is lost at most when the process is killed
-
-
-class Interrupted(Exception):
-    """The user asked to stop; everything is saved."""
 
 
 def fit(model, batches, validation, epochs, folder):

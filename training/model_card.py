@@ -8,9 +8,8 @@ from pathlib import Path
 from zoo.account import account
 
 
-def model_card(config, recipe, data, model, accuracy, seconds):
+def model_card(config, data, model, accuracy, seconds):
     """model_card.json's content: where the model comes from, how good it is and what it costs."""
-    low, high = accuracy.interval
     return {
         "name": config.name or config.model,
         "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
@@ -21,6 +20,16 @@ def model_card(config, recipe, data, model, accuracy, seconds):
             "train_images": len(data.train.labels),
             "test_images": len(data.test.labels),
         },
+        "recipe": {"name": config.recipe, **dataclasses.asdict(config.chosen_recipe)},
+        "seed": config.seed,
+        **measured(model, accuracy, seconds),
+    }
+
+
+def measured(model, accuracy, seconds):
+    """The part of a card that any classifier has: how good it is, what it costs, and what it was made with."""
+    low, high = accuracy.interval
+    return {
         "accuracy": {
             "test": accuracy.share,
             "interval": [low, high],
@@ -30,8 +39,6 @@ def model_card(config, recipe, data, model, accuracy, seconds):
         },
         "parameters": model.count_params(),
         "multiply_adds": account(model).total("multiply_adds"),
-        "recipe": {"name": config.recipe, **dataclasses.asdict(recipe)},
-        "seed": config.seed,
         "libraries": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
         "python": platform.python_version(),
         "seconds": round(seconds, 1),

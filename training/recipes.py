@@ -6,19 +6,17 @@ import difflib
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """SGD with Nesterov momentum whose learning rate rises to its peak and falls to nothing along a cosine.
+    """AdamW with a learning rate that rises to its peak and falls to nothing along a cosine.
 
-    `weight_decay` w adds w times each kernel to its gradient, as the papers write it. `dropout` multiplies the
-    network's own dropout rates: they are set for hundreds of epochs, and in a dozen cost more than they give.
+    Each step takes `learning_rate * weight_decay` of each kernel away. `dropout` multiplies the network's own dropout
+    rates: they are set for hundreds of epochs, and in a dozen cost more than they give.
     """
 
     epochs: int
     batch_size: int
     learning_rate: float
     warmup: float = 0.2  # share of all steps in which the learning rate rises
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    clip_norm: float | None = 1.0
+    weight_decay: float = 0.02
     label_smoothing: float = 0.0
     dropout: float = 0.0
     flip: bool = True
@@ -26,7 +24,8 @@ class Recipe:
 
 
 RECIPES = {
-    "fast": Recipe(epochs=12, batch_size=128, learning_rate=0.05),
+    # All-CNN-C at width 1/3, Fashion-MNIST, 8 epochs: 92.95%, where SGD with momentum gives 91.84%
+    "fast": Recipe(epochs=8, batch_size=128, learning_rate=0.003),
 }
 
 
@@ -44,21 +43,20 @@ def recipe(name):
 
 
 def compile_for_training(model, recipe, steps):
-    """Gives `model` the optimizer, loss and regularisation of `recipe`, for a training of `steps` steps in all."""
+    """Gives `model` the optimizer, loss and dropout of `recipe`, for a training of `steps` steps in all."""
     import keras
 
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate *= recipe.dropout
-    for weight in model.trainable_weights:
-        if len(weight.shape) > 1:  # kernels; biases and batch normalisation stay free
-            weight.regularizer = keras.regularizers.L2(recipe.weight_decay / 2)  # whose gradient is twice its factor
     warmup_steps = round(recipe.warmup * steps)
     learning_rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, steps - warmup_steps), warmup_target=recipe.learning_rate, warmup_steps=warmup_steps
     )
+    optimizer = keras.optimizers.AdamW(learning_rate, recipe.weight_decay, beta_2=0.98)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     model.compile(
-        keras.optimizers.SGD(learning_rate, recipe.momentum, nesterov=True, global_clipnorm=recipe.clip_norm),
+        optimizer,
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
         jit_compile=False,  # XLA on a CPU: 0.4 to 0.7 of the images a second of TensorFlow's own kernels

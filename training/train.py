@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from training import recipes
-from training.errors import InputError, exit_with_a_sentence
+from training.errors import InputError, Interrupted, exit_with_a_sentence
 from training.quiet import import_tensorflow
 from zoo import catalog
 
@@ -78,82 +78,85 @@ class TrainConfig:
 
 def main(argv=None):
     config = tyro.cli(TrainConfig, args=argv, prog="python -m training.train", use_underscores=True)
-    import_tensorflow()  # after the command line is known good: it takes four seconds
+    import_tensorflow()  # after the command line is known good: it takes seconds
     with exit_with_a_sentence():
-        train(config, argv)
+        try:
+            train(config)
+        except Interrupted:
+            command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if argv is None else argv)])
+            print(f"Stopped, and everything is saved. Continue with: {command}")
+            raise SystemExit(130) from None
 
 
-def train(config, argv=None):
-    """Dataset, model, training, evaluation, export; returns the version directory."""
+def train(config):
+    """Dataset, model, training, evaluation, export: the version directory."""
     import keras
 
-    import zoo
-    from training import checkpoints, datasets
+    from training import checkpoints, datasets, metrics
     from training.batches import Batches
-    from training.evaluate import evaluate
-    from training.export import export
-    from training.fit import Interrupted, fit
-    from training.model_card import model_card
+    from training.fit import fit
     from training.precision import choose_policy, dtype_policy
 
     recipe = config.chosen_recipe
     keras.utils.set_random_seed(config.seed)
     data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
     training, validation = datasets.hold_out(data.train, config.validation_share, config.seed)
-    build = buildable(zoo.build, config, data)
     with dtype_policy(choose_policy()):
-        model = build()
+        model = build(config, data)
     batches = Batches(training, data.num_classes, recipe, config.seed)
     recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
-    folder = run_folder(config, recipe)
-    try:
-        progress = fit(model, batches, validation, recipe.epochs, folder)
-    except Interrupted:
-        command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if argv is None else argv)])
-        print(f"Stopped; everything is saved in {folder}. Continue with: {command}")
-        raise SystemExit(130) from None
-    trained = build()  # float32, whatever the training computed with
+    folder = run_folder(config)
+    progress = fit(model, batches, validation, recipe.epochs, folder)
+    trained = build(config, data)  # float32, whatever the training computed with
     trained.set_weights(model.get_weights())
-    accuracy = evaluate(trained, data.test)
-    card = model_card(config, recipe, data, trained, accuracy, progress.seconds)
-    path = export(
-        trained,
-        config.models_root,
-        config.name or config.model,
-        features=zoo.features(trained),
-        class_names=data.class_names,
-        card=card,
-        sliding=sliding_or_none(zoo.convolutionize, trained),
-    )
+    accuracy = metrics.accuracy(trained.predict(data.test.images, batch_size=500, verbose=0), data.test.labels)
+    path = publish(trained, config, data, accuracy, progress.seconds)
     checkpoints.clear(folder)
     print(f"Trained in {progress.seconds:.0f} seconds; right on the test images: {accuracy}.")
     print(f"SavedModel: {path}")
     return path
 
 
-def buildable(build, config, data):
-    """`build` for this network and these images; what the network cannot be built for is told in a sentence."""
+def build(config, data):
+    """The untrained network; what it cannot be built for is told in a sentence."""
+    import zoo
 
-    def build_one():
-        try:
-            return build(config.model, input_shape=data.image_shape, num_classes=data.num_classes, width=config.width)
-        except ValueError as error:
-            raise InputError(f"{config.model} cannot be built for {data.name}, {data.image_shape}: {error}") from error
-
-    return build_one
+    try:
+        return zoo.build(config.model, input_shape=data.image_shape, num_classes=data.num_classes, width=config.width)
+    except ValueError as error:
+        raise InputError(f"{config.model} cannot be built for {data.name}, {data.image_shape}: {error}") from error
 
 
-def sliding_or_none(convolutionize, model):
-    """The network for images of any size, None where it is none that can slide."""
+def publish(model, config, data, accuracy, seconds):
+    """The next version of `model`, with all its signatures and its card."""
+    import zoo
+    from training.export import export
+    from training.model_card import model_card
+
+    return export(
+        model,
+        config.models_root,
+        config.name or config.model,
+        features=zoo.features(model),
+        dense=sliding(model),
+        class_names=data.class_names,
+        card=model_card(config, data, model, accuracy, seconds),
+    )
+
+
+def sliding(model):
+    """The model that slides over larger images, or None for a network that cannot."""
+    from zoo.convolutional import convolutionize
+
     try:
         return convolutionize(model)
     except ValueError:
         return None
 
 
-def run_folder(config, recipe):
+def run_folder(config):
     """runs/<what is trained>: the same for the same command line, emptied unless it has a state to go on from."""
-    identity = repr((config, recipe)).encode()
+    identity = repr((config, config.chosen_recipe)).encode()
     dataset = Path(config.dataset).name.split(".")[0]
     name = f"{config.model}-{dataset}-{config.recipe}-{hashlib.sha256(identity).hexdigest()[:8]}"
     folder = config.runs_root / name

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from zoo import catalog, describe
+from zoo import catalog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,10 +19,31 @@ class List:
 
 @dataclasses.dataclass(frozen=True)
 class Describe:
-    """The rows of one network, each with its output shape and parameters."""
+    """What each layer of one network costs for one image: parameters, multiply-adds, memory, receptive field."""
 
     name: tyro.conf.Positional[str]
     """name in the catalog, or a pattern; `python -m zoo list` shows the names"""
+    input: str = ""
+    """height x width x channels of the image, as in 32x32x3; that of the network's source unless given"""
+    explain: bool = False
+    """show the arithmetic, as in (W - F + 2P)/S + 1, in place of the table"""
+    json: bool = False
+    """print JSON"""
+
+    @property
+    def input_shape(self):
+        if not self.input:
+            return None
+        sizes = self.input.split("x")
+        if len(sizes) != 3 or not all(size.isdecimal() for size in sizes):
+            raise ValueError(f"--input is height x width x channels, such as 32x32x3, and got {self.input!r}.")
+        return tuple(map(int, sizes))
+
+    def lines(self):
+        catalog.entry(self.name)  # a wrong name is answered before Keras has been imported
+        from zoo import describe
+
+        return describe.describe(self.name, self.input_shape, explain=self.explain, as_json=self.json)
 
 
 COMMANDS = Annotated[List, tyro.conf.subcommand("list")] | Annotated[Describe, tyro.conf.subcommand("describe")]
@@ -31,7 +52,7 @@ COMMANDS = Annotated[List, tyro.conf.subcommand("list")] | Annotated[Describe, t
 def main(argv=None):
     config = tyro.cli(COMMANDS, prog="python -m zoo", args=argv)
     try:
-        lines = listing(config.filter) if isinstance(config, List) else describe.table(config.name)
+        lines = listing(config.filter) if isinstance(config, List) else config.lines()
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

@@ -82,6 +82,12 @@ ENTRIES = {
     "convpool_cnn_c": Table("springenberg", convpool(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
     "all_cnn_c": Table("springenberg", all_conv(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
     "all_cnn_b_imagenet": Table("springenberg", ALL_CNN_B_IMAGENET, *IMAGENET, 9_372_840, "under 10M", PAPER),
+    "conv_vae": Built(
+        "generative", "zoo.generative:conv_vae", (28, 28, 1), None, 375_681, 23_162_496, "arXiv 1312.6114"
+    ),
+    "dcgan": Built(
+        "generative", "zoo.generative:dcgan", (64, 64, 3), None, 15_429_700, 514_400_256, "arXiv 1511.06434"
+    ),
 }
 
 

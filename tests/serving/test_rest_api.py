@@ -84,7 +84,9 @@ def test_gzip_request_is_inflated_and_the_answer_is_plain(http):
     assert "content-encoding" not in response.headers
 
 
-@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b'{"instances": [1]}')[:-9]])
+@pytest.mark.parametrize(
+    "body", [b"not gzip at all", gzip.compress(b'{"instances": [1]}')[:-9]], ids=["other bytes", "cut short"]
+)
 def test_bad_gzip_is_400(http, body):
     response = http.post(f"{MODEL}:predict", content=body, headers={"Content-Encoding": "gzip"})
     assert response.status_code == 400 and "gzip" in response.json()["error"]

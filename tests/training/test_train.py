@@ -20,8 +20,13 @@ def test_training_ends_with_a_served_models_version_and_its_accuracy(tmp_path, w
     version = tmp_path / "models" / "all_cnn_c" / "1"
     assert re.search(r"Trained in \d+ seconds; right on the test images: [\d.]+% of 20 \(95% interval", told)
     assert f"SavedModel: {version}" in told
-    signatures = tf.saved_model.load(version).signatures
-    assert set(signatures) == {"serving_default", "encoded", "classify", "features", "dense"}
+    assert set(tf.saved_model.load(version).signatures) == {
+        "serving_default",
+        "encoded",
+        "classify",
+        "features",
+        "dense",
+    }
     card = json.loads((version / "model_card.json").read_text())
     assert (card["name"], card["seed"], card["dataset"]["train_images"]) == ("all_cnn_c", 0, 40)
     assert card["accuracy"]["images"] == 20 and card["recipe"]["epochs"] == 2
@@ -70,11 +75,11 @@ def test_images_the_network_does_not_fit_are_told(tmp_path, write_picture, capsy
 
 def test_same_command_goes_on_from_a_saved_state_and_starts_anew_when_finished(tmp_path):
     config = train.TrainConfig(runs_root=tmp_path)
-    folder = train.run_folder(config, config.chosen_recipe)
+    folder = train.run_folder(config)
     (folder / "state-000000007.npz").write_text("")
-    assert (train.run_folder(config, config.chosen_recipe) / "state-000000007.npz").exists()
+    assert (train.run_folder(config) / "state-000000007.npz").exists()
     (folder / "state-000000007.npz").unlink()
     (folder / "old log").write_text("")
-    assert not list(train.run_folder(config, config.chosen_recipe).iterdir())
+    assert not list(train.run_folder(config).iterdir())
     other = train.TrainConfig(runs_root=tmp_path, seed=1)
-    assert train.run_folder(other, other.chosen_recipe) != folder
+    assert train.run_folder(other) != folder

@@ -94,6 +94,11 @@ def test_exported_it_gives_the_same(network, images, tmp_path):
     np.testing.assert_allclose(loaded.serve(images), network(images), rtol=1e-4, atol=1e-6)
 
 
+def test_it_slides_and_is_itself_at_its_training_size(network, images):
+    class_maps = zoo.convolutionize(network)(images).numpy()
+    np.testing.assert_allclose(class_maps[:, 0, 0], network(images), atol=1e-5)
+
+
 def test_nothing_called_all_conv_has_pooling_but_the_last_average(network):
     if "all_cnn" in network.name or "all_conv" in network.name:
         pools = [layer for layer in network.layers if "Pooling" in type(layer).__name__]

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo
 from zoo.account import account
+from zoo.catalog import ENTRIES
 from zoo.generative import GAN_LATENTS, VAE_LATENTS, Sample, conv_vae, dcgan
 
 SHAPES = [(28, 28, 1), (32, 48, 3)]
@@ -89,6 +91,15 @@ def assert_reached(tape, loss, model):
     gradients = tape.gradient(loss, model.trainable_weights)
     pairs = zip(model.trainable_weights, gradients, strict=True)
     assert [weight.path for weight, gradient in pairs if gradient is None or not np.any(gradient)] == []
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_catalogs_counts_are_the_built_networks(name):
+    entry = ENTRIES[name]
+    model = zoo.build(name, input_shape=entry.input_shape)
+    assert model.count_params() == entry.parameters
+    assert account(model).total("multiply_adds") == entry.multiply_adds
+    assert [layer.name for layer in model.layers if isinstance(layer, keras.Model)] == [*PARTS[name][1:]]
 
 
 @pytest.mark.parametrize("name", PARTS)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from zoo import catalog
@@ -29,11 +31,56 @@ def test_list_filters_by_name_family_or_source(capsys, words, names):
     assert [line.split()[0] for line in lines(capsys, "list", "--filter", words)[1:]] == names
 
 
-def test_describe_shows_each_row_with_its_shape_and_parameters(capsys):
-    described = "\n".join(lines(capsys, "describe", "all_cnn_c"))
-    assert "6 x 6 x 192" in described
-    assert "331,968" in described
-    assert "1,369,738" in described
+def test_describe_shows_what_each_layer_costs_within_80_columns(capsys):
+    described = lines(capsys, "describe", "all_cnn_c")
+    assert described[0].split() == ["layer", "window", "output", *"weights biases mult-adds memory sees jump".split()]
+    assert "conv7              3x3     6x6x192     331,776    192     11.9M  27.6k   27    4" in described
+    assert max(map(len, described)) <= 80
+    assert described[-2:] == [
+        "1,369,738 parameters = 1,368,480 weights + 1,258 biases",
+        "270,798,336 multiply-adds and 1,399,240 bytes of activations for one image",
+    ]
+
+
+def test_describe_explains_alexnets_first_layer(capsys):
+    described = lines(capsys, "describe", "alexnet", "--explain")
+    at = described.index("conv1: Conv2D, 227x227x3 -> 55x55x96")
+    assert described[at + 1 : at + 10] == [
+        "    size           (227 - 11 + 2*0)/4 + 1 = 55",
+        "    weights        11*11*3*96 = 34,848",
+        "    parameters     34,848 weights + 96 biases = 34,944",
+        "    unshared       105,705,600 parameters, were there a kernel for every place",
+        "    as FC          44,892,355,200 parameters",
+        "    multiply-adds  3,025 places * 34,848 weights = 105,415,200",
+        "    memory         1,161,600 bytes = 55x55x96 numbers",
+        "    receptive field 1 + (11 - 1)*1 = 11",
+        "    jump           1*4 = 4",
+    ]
+    assert max(map(len, described)) <= 80
+
+
+@pytest.mark.parametrize(
+    "row, size",
+    [
+        ("CONV(3x3, 8, stride 2, same)", "(32 - 3 + 2*0.5)/2 + 1 = 16"),
+        ("CONV(4x4, 8, stride 2, valid)", "(32 - 4 + 2*0)/2 + 1 = 15"),
+        ("CONV(1x1, 8, stride 2, same)", "(32 - 1 + 2*0)/2 + 1 = 16.5, rounded down to 16"),
+    ],
+)
+def test_describe_explains_output_sizes(capsys, row, size):
+    assert f"    size           {size}" in lines(capsys, "describe", f"INPUT -> {row} -> FC", "--explain")
+
+
+def test_describe_takes_the_size_of_the_image(capsys):
+    described = lines(capsys, "describe", "all_cnn_c", "--input", "48x64x1")
+    assert described[1].split()[:2] == ["images", "48x64x1"]
+
+
+def test_describe_prints_json(capsys):
+    main(["describe", "all_cnn_c", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["totals"]["parameters"] == 1_369_738
+    assert [layer["receptive_field"] for layer in told["layers"] if layer["name"] == "conv7"] == [[27, 27]]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +88,10 @@ def test_describe_shows_each_row_with_its_shape_and_parameters(capsys):
     [
         (["describe", "all_cnn_d"], "Unknown model 'all_cnn_d'. Did you mean 'all_cnn_c'? Known models: linear, one_"),
         (["describe", "INPUT -> [FC"], 'Expected "->", "*", "?" or "]" and found the end.\n  INPUT -> [FC\n'),
+        (
+            ["describe", "all_cnn_c", "--input", "32x32"],
+            "--input is height x width x channels, such as 32x32x3, and got",
+        ),
         (["list", "--filter", "zzz"], "No network has 'zzz' in its name, family or source; `python -m zoo list` shows"),
     ],
 )

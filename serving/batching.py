@@ -1,0 +1,197 @@
+"""Requests that wait together run together.
+
+Natural batching, the default: while a signature is idle a request runs at once, and while it is busy whatever has
+arrived meanwhile runs as one batch. Nothing ever waits for company. A signature takes part only if it keeps no state
+and its rows are independent, which is tried before its first batch (`serving.independence`).
+
+With TensorFlow Serving's BatchingParameters the same queues keep its rules: sizes, padding, timeout, queue length,
+splitting, and its refusals.
+"""
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from serving import batch_arrays
+from serving.batch_queue import Answer, Done, Queues, Waiting
+from serving.errors import Code, ServingError
+from serving.independence import Independence
+from serving.model_config import BatchingParameters
+from serving.servable import Servable
+from serving.signature import Arrays, Signature
+from serving.workers import Workers
+
+log = logging.getLogger(__name__)
+
+# Past 32 rows no engine here gains, and the first caller of a batch waits for the last. Two batches of a signature at
+# a time: while one computes, the other's arrays are joined and split.
+NATURAL = BatchingParameters(max_batch_size=32, max_enqueued_batches=1024, num_batch_threads=2)
+
+Observe = Callable[[str, int, list[float]], None]
+
+
+class Batched:
+    """A `serving.servable.Servable` around another that runs concurrent requests together.
+
+    Args:
+        workers: the threads that run the batches, shared by all models.
+        parameters: TensorFlow Serving's rules; None for natural batching.
+        observe: called after each batch with the signature's name, its rows, and the seconds each request waited.
+    """
+
+    def __init__(
+        self,
+        servable: Servable,
+        workers: Workers,
+        parameters: BatchingParameters | None = None,
+        observe: Observe = lambda *_: None,
+    ) -> None:
+        self._servable = servable
+        self._workers = workers
+        self._rules = parameters or NATURAL
+        self._is_natural = parameters is None
+        self._observe = observe
+        self._queues = Queues(workers, self._rules, self._run_batch)
+        self._independence: dict[tuple[str, tuple[str, ...]], Independence] = {}
+        self._batchable = {name for name in servable.signatures if self._may_batch(name)}
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        return self._servable.signatures
+
+    @property
+    def signature_defs(self) -> Mapping[str, Any]:
+        return self._servable.signature_defs
+
+    @property
+    def engine_report(self) -> Mapping[str, str]:
+        return self._servable.engine_report
+
+    @property
+    def stateful(self) -> frozenset[str]:
+        return self._servable.stateful
+
+    def run(
+        self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None = None
+    ) -> Arrays:
+        """As `Servable.run`; besides, raises what `submit` raises."""
+        answers: list[Answer] = []
+        answered = threading.Event()
+
+        def done(answer: Answer) -> None:
+            answers.append(answer)
+            answered.set()
+
+        request = self.submit(signature_name, inputs, outputs, deadline_s, done)
+        if not answered.wait(None if deadline_s is None else max(0, deadline_s - time.monotonic())):
+            request.cancel()
+            raise ServingError(Code.DEADLINE_EXCEEDED, "The deadline passed before the model had answered.")
+        if isinstance(answers[0], ServingError):
+            raise answers[0]
+        return answers[0]
+
+    def submit(
+        self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None, done: Done
+    ) -> Waiting:
+        """Starts what `run` does and returns; `done` is called with the answer, in a worker's thread.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT for too many rows or inputs that disagree on them, UNAVAILABLE for a full
+                queue.
+        """
+        names = tuple(outputs)
+        if signature_name not in self._batchable:
+            request = Waiting(inputs, 1, deadline_s, done)
+            self._workers.put(functools.partial(self._run_alone, signature_name, names, request))
+            return request
+        rows, most = batch_arrays.rows(inputs), self._rules.execution_batch_size
+        if self._is_natural or rows <= most:
+            # In natural batching other shapes are no error, only no company.
+            shapes = tuple(array.shape[1:] for array in inputs.values()) if self._is_natural else ()
+            request = Waiting(inputs, rows, deadline_s, done)
+            self._queues.put((signature_name, names, shapes), [request])
+            return request
+        if rows > self._rules.max_batch_size:
+            raise ServingError(
+                Code.INVALID_ARGUMENT,
+                f"Task size {rows} is larger than maximum input batch size {self._rules.max_batch_size}",
+            )
+        pieces = batch_arrays.Pieces(-(-rows // most), done)
+        parts = [
+            Waiting(batch_arrays.part(inputs, start, start + most), min(most, rows - start), deadline_s, piece)
+            for start, piece in zip(range(0, rows, most), pieces, strict=True)
+        ]
+        self._queues.put((signature_name, names, ()), parts)
+        return parts[0]
+
+    def close(self) -> None:
+        self._servable.close()
+
+    def _may_batch(self, name: str) -> bool:
+        """Naturally, what has free rows in and out and keeps no state; by the rules, what can have rows at all."""
+        inputs, outputs = self.signatures[name].inputs.values(), self.signatures[name].outputs.values()
+        if not self._is_natural:
+            return bool(inputs) and all(spec.shape is None or spec.shape[:1] == (None,) for spec in inputs)
+        has_rows = all(spec.shape is not None and spec.shape[:1] == (None,) for spec in (*inputs, *outputs))
+        return bool(inputs) and has_rows and name not in self.stateful
+
+    def _run_alone(self, signature_name: str, outputs: tuple[str, ...], request: Waiting) -> bool:
+        if request.is_late(time.monotonic()):
+            request.done(ServingError(Code.DEADLINE_EXCEEDED, "The deadline passed while the request was queued."))
+        else:
+            request.done(self._answer(signature_name, outputs, request.inputs, request.deadline_s))
+        return False
+
+    def _run_batch(self, key: Any, batch: list[Waiting]) -> None:
+        signature_name, outputs, _ = key
+        started_s = time.monotonic()
+        answers = self._answers(signature_name, outputs, batch)
+        rows = sum(request.rows for request in batch)
+        self._observe(signature_name, rows, [started_s - request.since_s for request in batch])
+        for request, answer in zip(batch, answers, strict=True):
+            request.done(answer)
+
+    def _answers(self, signature_name: str, outputs: tuple[str, ...], batch: Sequence[Waiting]) -> Sequence[Answer]:
+        if len(batch) > 1 and self._is_natural and not self._is_independent(signature_name, outputs, batch):
+            return self._apart(signature_name, outputs, batch)
+        deadlines = [request.deadline_s for request in batch if request.deadline_s is not None]
+        deadline_s = max(deadlines) if len(deadlines) == len(batch) else None
+        try:
+            joined = batch_arrays.join([request.inputs for request in batch], self._rules)
+            answer = self._answer(signature_name, outputs, joined, deadline_s)
+            if isinstance(answer, ServingError):
+                # One request's fault is not its neighbours'.
+                return [answer] if len(batch) == 1 else self._apart(signature_name, outputs, batch)
+            if len(batch) == 1 and not self._rules.allowed_batch_sizes:
+                return [answer]
+            return batch_arrays.split(answer, [request.rows for request in batch])
+        except ServingError as error:
+            return [error] * len(batch)
+
+    def _apart(self, signature_name: str, outputs: tuple[str, ...], batch: Sequence[Waiting]) -> list[Answer]:
+        return [self._answer(signature_name, outputs, request.inputs, request.deadline_s) for request in batch]
+
+    def _answer(
+        self, signature_name: str, outputs: tuple[str, ...], inputs: Arrays, deadline_s: float | None
+    ) -> Answer:
+        try:
+            return self._servable.run(signature_name, inputs, outputs, deadline_s)
+        except ServingError as error:
+            return error
+        except Exception as error:
+            log.exception("A model failed inside the server.")
+            return ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+
+    def _is_independent(self, signature_name: str, outputs: tuple[str, ...], batch: Sequence[Waiting]) -> bool:
+        found = self._independence.setdefault((signature_name, outputs), Independence())
+        if not found.is_known:
+            found.learn(
+                [request.inputs for request in batch],
+                lambda inputs: self._servable.run(signature_name, inputs, outputs),
+            )
+            if found.reason:
+                log.info("Requests for %s run apart: %s.", signature_name, found.reason)
+        return found.is_known and not found.reason
