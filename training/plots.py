@@ -3,6 +3,9 @@
 import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from training.intervals import mean_interval
 
 FIGURES_IN_CELLS = 20  # classes up to which a confusion matrix shows its numbers
 
@@ -32,3 +35,23 @@ def save_confusion(path, confusion, class_names, title):
 def percent(share):
     """Whole percents, and one decimal below ten: 93, 4.2, 0.1."""
     return f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
+
+
+def save_intervals(path, panels, title):
+    """Values with the mean and interval of each group, {panel: {group: values}}, one panel beside the other."""
+    count = max(len(groups) for groups in panels.values())
+    figure = Figure((1.5 + 4.5 * len(panels), 1.4 + 0.45 * count), layout="constrained", dpi=120)
+    figure.suptitle(title, fontsize=10)
+    every = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
+    for axes, (panel, groups) in zip(every, panels.items(), strict=True):
+        axes.set_title(panel, fontsize=10)
+        for at, values in enumerate(groups.values()):
+            mean, half = mean_interval(values)
+            axes.errorbar(mean, at, xerr=half, fmt="o", color="tab:blue", capsize=4)
+            axes.plot(values, [at - 0.25] * len(values), ".", color="grey", markersize=5)
+        axes.set_yticks(range(len(groups)), groups)
+        axes.set_ylim(len(groups) - 0.5, -0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.grid(axis="x", alpha=0.4)
+    figure.savefig(path)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+MOST_PIXELS = 4
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # down, up, right, left
 
 
@@ -23,7 +24,7 @@ def shifted(images, down, right):
     return images[:, rows][:, :, columns]
 
 
-def shift_scores(predict, images, labels, most_pixels=4):
+def shift_scores(predict, images, labels, most_pixels=MOST_PIXELS):
     """A ShiftScore for each distance of 0..`most_pixels`; `predict` gives the classes [N] of images."""
     unmoved = predict(images)
     scores = [ShiftScore(0, float((unmoved == labels).mean()), 1.0)]
