@@ -14,16 +14,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from serving.batching import NATURAL, Batched
 from serving.call import Observer
+from serving.config_protos import read_config_file
 from serving.errors import Code, ServingError
 from serving.flags import Flags, parse_command_line
 from serving.metrics import Metrics
-from serving.model_config import ModelConfig
+from serving.model_config import BatchingParameters, ModelConfig, parse_batching_parameters
 from serving.quiet import import_tensorflow
 from serving.repository import Options, Repository
 from serving.request_log import RequestLog
 from serving.servable import EngineOptions, Servable, load
 from serving.versions import State, Version
+from serving.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ class Server:
         self._stopping = stopping or threading.Event()
         self._monitoring = flags.monitoring_config()
         self._tls = flags.ssl_config()
+        self._batching = flags.batching_parameters()
+        self._workers = Workers((self._batching or NATURAL).num_batch_threads)
         self._metrics = Metrics()
         request_log = RequestLog(flags.request_log, flags.request_log_sampling_rate) if flags.request_log else None
         self._observer = Observer(self._metrics, request_log)
@@ -80,6 +85,7 @@ class Server:
             close()
         self._executor.shutdown()
         self.repository.stop()
+        self._workers.close()
         if self._observer.request_log:
             self._observer.request_log.close()
 
@@ -155,15 +161,26 @@ class Server:
             flags.tensorflow_inter_op_parallelism,
             flags.per_process_gpu_memory_fraction,
         )
-        servable = load(path, tags=sorted(flags.tags), engine=flags.engine, options=options)
+        loaded = load(path, tags=sorted(flags.tags), engine=flags.engine, options=options)
         try:
+            observe = functools.partial(self._metrics.batch_ran, name, version)
+            servable = Batched(loaded, self._workers, self._batching_of(path), observe)
             if flags.enable_model_warmup:
                 warmup.replay(servable, path, self._metrics, flags.num_request_iterations_for_warmup or 1)
         except ServingError:
-            servable.close()
+            loaded.close()
             raise
+        for signature_name, report in servable.engine_report.items():
+            log.info("Version %d of %r runs %s on %s", version, name, signature_name, report)
         self._metrics.load_seconds.labels(name, str(version)).set(time.perf_counter() - started_s)
         return servable
+
+    def _batching_of(self, path: Path) -> BatchingParameters | None:
+        """TensorFlow Serving's rules for the version in `path`; None is natural batching."""
+        if not self._flags.enable_per_model_batching_parameters:
+            return self._batching
+        file = path / "batching_params.pbtxt"
+        return parse_batching_parameters(read_config_file(str(file)), str(file)) if file.exists() else None
 
     def _version_changed(self, version: Version) -> None:
         if version.state is State.END:

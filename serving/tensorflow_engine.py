@@ -66,8 +66,8 @@ class GraphSession:
         finally:
             if buffer is not None:
                 pywrap_tf_session.TF_DeleteBuffer(buffer)
-        # The session gives scalars of strings as bare bytes.
-        return [value if isinstance(value, np.ndarray) else np.array(value, object) for value in values]
+        # The session gives scalars bare: numpy's own, and bytes for strings.
+        return [np.array(value, object) if isinstance(value, bytes) else np.asarray(value) for value in values]
 
     def close(self) -> None:
         self.session.close()

@@ -33,9 +33,7 @@ def best_head(training, validation, num_classes):
     """
     features, labels, weights = validation
     heads = {penalty: fit(*training, num_classes, penalty) for penalty in PENALTIES}
-    losses = {
-        penalty: log_loss(head.probabilities(features), labels, weights) for penalty, head in heads.items()
-    }
+    losses = {penalty: log_loss(head.probabilities(features), labels, weights) for penalty, head in heads.items()}
     best = min(losses, key=losses.get)
     return heads[best], best
 

@@ -71,7 +71,9 @@ def load(source, *, image_shape, cache, seed):
     found, class_names, skipped = image_folder.arrange(source, folders, files, seed)
     file = cache / f"pictures-{fingerprint(found, image_shape)}.npy"
     digests = decoded(found, image_shape, file)
-    image_folder.report_skipped(skipped + [each.path for each, digest in zip(found, digests, strict=True) if not digest])
+    image_folder.report_skipped(
+        skipped + [each.path for each, digest in zip(found, digests, strict=True) if not digest]
+    )
     rows = [row for row, digest in enumerate(digests) if digest]
     kept = [found[row] for row in rows]
     image_folder.require_every_class(source, kept, class_names)

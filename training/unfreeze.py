@@ -114,7 +114,9 @@ def crop(images, seed):
     count, height, width, _ = images.shape[0] or tf.shape(images)[0], *images.shape[1:]
     seeds = tf.random.split(seed, 5)
     area = tf.random.stateless_uniform([count], seeds[0], LEAST_AREA, 1)
-    widening = tf.exp(tf.random.stateless_uniform([count], seeds[1], np.log(LEAST_ASPECT) / 2, -np.log(LEAST_ASPECT) / 2))
+    widening = tf.exp(
+        tf.random.stateless_uniform([count], seeds[1], np.log(LEAST_ASPECT) / 2, -np.log(LEAST_ASPECT) / 2)
+    )
     high = tf.minimum(1.0, tf.sqrt(area) / widening)
     wide = tf.minimum(1.0, tf.sqrt(area) * widening)
     top = (1 - high) * tf.random.stateless_uniform([count], seeds[2])
