@@ -56,9 +56,7 @@ def test_weight_of_two_is_the_picture_twice():
     doubled = np.r_[np.arange(120), np.arange(60)]
     weighted = head.fit(features, labels, np.r_[np.full(60, 2.0), np.ones(60)], 3, 0.01)
     repeated = head.fit(features[doubled], labels[doubled], np.ones(180), 3, 0.01)
-    np.testing.assert_allclose(
-        weighted.probabilities(features), repeated.probabilities(features), atol=2e-3
-    )
+    np.testing.assert_allclose(weighted.probabilities(features), repeated.probabilities(features), atol=2e-3)
 
 
 def test_class_weights_make_classes_equal_and_pictures_one_on_average():
