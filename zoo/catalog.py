@@ -20,6 +20,7 @@ from zoo.pooled import (
     VGG_16,
     VGG_19,
 )
+from zoo.sprint import SPRINT_ALL_CONV, SPRINT_POOL
 
 
 class Table(NamedTuple):
@@ -84,6 +85,8 @@ ENTRIES = {
     "convpool_cnn_c": Table("all-cnn", convpool(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
     "all_cnn_c": Table("all-cnn", all_conv(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
     "all_cnn_b_imagenet": Table("all-cnn", ALL_CNN_B_IMAGENET, *IMAGENET, 9_372_840, "<10M", PAPER),
+    "sprint_pool": Table("sprint", SPRINT_POOL, *CIFAR, 1_962_698, "", "zoo/sprint.py"),
+    "sprint_all_conv": Table("sprint", SPRINT_ALL_CONV, *CIFAR, 1_962_698, "", "zoo/sprint.py"),
     "conv_vae": Built(
         "generative", "zoo.generative:conv_vae", (28, 28, 1), None, 375_681, 23_162_496, "arXiv 1312.6114"
     ),
