@@ -22,7 +22,7 @@ def test_list_shows_every_network_within_80_columns(capsys):
 @pytest.mark.parametrize(
     "words, names",
     [
-        ("vgg_", ["vgg_11", "vgg_16", "vgg_19"]),
+        ("vgg", ["vgg_11", "vgg_16", "vgg_19", "vgg16", "vgg19"]),
         ("CNN_A", ["strided_cnn_a", "convpool_cnn_a", "all_cnn_a"]),
         ("LeCun", ["lenet_5"]),
     ],
