@@ -16,7 +16,7 @@ from training.signatures import signatures
 from training.warmup import write_warmup_requests
 
 
-def export(model, models_root, name, *, features, class_names, card, dense=None):
+def export(model, models_root, name, *, features, class_names, card, sliding=None):
     """Writes `model` as the next version of `name` and returns the version's directory.
 
     The directory appears complete or not at all, since a server may be watching; when another process publishes at
@@ -28,13 +28,13 @@ def export(model, models_root, name, *, features, class_names, card, dense=None)
         features: a model from the same images to float32 [N, D], as `zoo.features` gives.
         class_names: one for each class, in the order of the probabilities.
         card: what model_card.json says, ready for JSON.
-        dense: the model slid over larger images, as `zoo.convolutional.convolutionize` gives, where there is one.
+        sliding: the model as `zoo.convolutionize` gives it, where it can; then there is a signature `dense`.
     """
     home = Path(models_root) / name
     home.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=home, prefix="unpublished-"))  # no integer, so no server takes it for a version
     try:
-        write_version(scratch, name, signatures(model, features, class_names, dense), class_names, card)
+        write_version(scratch, name, signatures(model, features, class_names, sliding), class_names, card)
         scratch.chmod(0o755)  # mkdtemp's own 0700 would keep out a server that runs as another user
         return publish(scratch, home)
     finally:

@@ -13,10 +13,10 @@ def lines(capsys, *argv):
 
 def test_list_shows_every_network_within_80_columns(capsys):
     heading, *networks = lines(capsys, "list")
-    assert heading.split() == ["name", "family", "parameters", "mult-adds", "source"]
+    assert heading.split() == ["name", "family", "parameters", "paper", "mult-adds", "source"]
     assert [line.split()[0] for line in networks] == [*catalog.ENTRIES]
     assert max(map(len, networks)) <= 80
-    assert "all_cnn_c             springenberg     1,369,738     270.8M  arXiv 1412.6806" in networks
+    assert "all_cnn_c           all-cnn      1,369,738    1.4M    270.8M arXiv 1412.6806" in networks
 
 
 @pytest.mark.parametrize(
