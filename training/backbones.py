@@ -1,5 +1,6 @@
 """The network to fine-tune, of keras.applications or of the zoo's own, with the weights of an earlier training."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,12 @@ from zoo import catalog, weight_files
 
 
 class Plan(NamedTuple):
-    """What `build` needs besides the number of classes; `stored` has the weights for one of the zoo's own networks."""
+    """What `build` needs besides the number of classes; `stored` is what `weights` hold of the zoo's own networks."""
 
     name: str
     image_shape: tuple[int, int, int]
+    weights: str
     width: float = 1.0
-    weights: str | None = None
     stored: list | None = None
 
 
@@ -35,7 +36,7 @@ def plan(name, weights, *, image_size=None, width=1.0):
     entry = catalog.entry(name)
     if not isinstance(entry, catalog.Table):
         size = image_size or entry.input_shape[0]
-        return Plan(name, (size, size, entry.input_shape[-1]), weights=weights)
+        return Plan(name, (size, size, entry.input_shape[-1]), weights)
     if weights == "imagenet":
         raise InputError(
             f"{name} has no ImageNet weights. Give --weights a version directory of it, such as models/{name}/1, or a "
@@ -47,7 +48,7 @@ def plan(name, weights, *, image_size=None, width=1.0):
         else:
             shape, stored = read_file(name, weights, entry, width)
     shape = (image_size or shape[0], image_size or shape[1], shape[2])
-    return Plan(name, shape, width=width, stored=stored)
+    return Plan(name, shape, weights, width, stored)
 
 
 def build(plan, num_classes):
@@ -56,31 +57,26 @@ def build(plan, num_classes):
     Raises:
         InputError: the weights do not fit it, with the first layer that differs, or cannot be got.
     """
+    name, image_shape, weights, width, stored = plan
+    arguments = {"input_shape": image_shape, "num_classes": num_classes, "width": width}
     with in_a_sentence():
-        model = zoo.build(
-            plan.name,
-            input_shape=plan.image_shape,
-            num_classes=num_classes,
-            width=plan.width,
-            weights=plan.weights,
-        )
-        if plan.stored is not None:
-            layers = weight_files.weighted(model.layers)
-            weight_files.check(plan.stored, layers, f"The trained network is no {plan.name} as wide as asked", top=0)
-            for layer, (_, arrays) in zip(layers[:-1], plan.stored, strict=False):
-                weight_files.assign(layer, arrays)
+        if stored is None:
+            return zoo.build(name, weights=weights, **arguments)
+        model = zoo.build(name, **arguments)
+        layers = weight_files.weighted(model.layers)
+        weight_files.check(stored, layers, f"{weights} does not fit {name} at --width {width:g}", top=0)
+    for layer, (_, arrays) in zip(layers[:-1], stored, strict=False):
+        weight_files.assign(layer, arrays)
     return model
 
 
-class in_a_sentence:
+@contextlib.contextmanager
+def in_a_sentence():
     """What the zoo refuses is the user's to change."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, ValueError) and not isinstance(error, InputError):
-            raise InputError(str(error)) from error
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def set_head(model, kernel, bias):

@@ -33,7 +33,7 @@ class FineTuneConfig:
     """imagenet (downloaded once), a file of Keras weights, or a version directory of a network of the zoo's own"""
     regime: Literal["fine-tune", "features-only"] = "fine-tune"
     """features-only stops before any layer is unfrozen: a strong baseline in seconds"""
-    unfreeze: int = 8
+    unfreeze: int = 20
     """how many of the last layers are trained on with the classifier; batch normalisation is not counted and stays"""
     epochs: int = 20
     """passes over the training pictures with layers unfrozen, at most: training stops early"""

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from training.photo_augmentation import augment
 
-PATIENCE = 5  # epochs without a lower validation loss
+PATIENCE = 8
 WARMUP = 0.1  # share of all steps in which the learning rate rises
 
 
@@ -36,7 +36,7 @@ def leaves(layer):
     return [leaf for each in inner for leaf in leaves(each)] if inner else [layer]
 
 
-def train(model, photographs, parts, weights, *, epochs, batch_size, learning_rate, seed, logs):
+def train(model, photographs, parts, weights, *, epochs, batch_size, learning_rate, seed, logs, patience=PATIENCE):
     """Trains what is trainable in `model` and leaves it with the weights of the lowest validation loss: Losses.
 
     Args:
@@ -44,6 +44,7 @@ def train(model, photographs, parts, weights, *, epochs, batch_size, learning_ra
         epochs: at most; the training stops early.
         learning_rate: the highest one of Adam's, which rises to it and falls to nothing along a cosine.
         logs: folder for TensorBoard.
+        patience: epochs without a lower validation loss after which it stops.
     """
     steps = epochs * -(-len(parts.training) // batch_size)
     warmup_steps = max(1, round(WARMUP * steps))
@@ -59,7 +60,7 @@ def train(model, photographs, parts, weights, *, epochs, batch_size, learning_ra
     held_out = batches(photographs, parts.validation, weights, batch_size)
     untouched = model.get_weights()
     before = model.evaluate(held_out, verbose=0)[0]
-    stopping = keras.callbacks.EarlyStopping("val_loss", patience=PATIENCE, restore_best_weights=True)
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
     history = model.fit(
         augmented(batches(photographs, parts.training, weights, batch_size, seed), photographs.image_shape, seed),
         validation_data=held_out,

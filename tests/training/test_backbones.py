@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -81,6 +82,16 @@ def test_weights_that_are_not_the_networks_are_refused(name, weights, sentence, 
     weights = weights.format(version=version, file=file, folder=tmp_path)
     with pytest.raises(InputError, match=sentence):
         backbones.build(backbones.plan(name, weights, width=WIDTH, image_size=32), num_classes=3)
+
+
+def test_network_of_keras_applications_has_the_features_of_its_weights(tmp_path):
+    keras.utils.set_random_seed(0)
+    published = keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, include_top=False, pooling="avg")
+    published.save_weights(tmp_path / "mobilenet.weights.h5")
+    plan = backbones.plan("mobilenet_025", str(tmp_path / "mobilenet.weights.h5"), image_size=32)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    features = zoo.features(backbones.build(plan, num_classes=3)).predict(images, verbose=0)
+    np.testing.assert_allclose(features, published.predict(images / 127.5 - 1, verbose=0), atol=1e-5)
 
 
 def test_other_width_is_refused_with_the_first_layer_that_differs(file):
