@@ -1,151 +1,131 @@
-"""Score an exported model on a dataset's test images.
+"""Measure an exported classifier on a dataset's test images.
 
-python -m training.evaluate models/all_cnn_c --dataset fashion_mnist
+python -m training.evaluate models/all_cnn_c/1 --dataset fashion_mnist
 """
 
 import dataclasses
 import json
 from pathlib import Path
 
-import numpy as np
 import tyro
 
-from training import datasets, metrics
-from training.errors import InputError, exit_with_a_sentence
+from training import metrics
+from training.errors import exit_with_a_sentence
 from training.quiet import import_tensorflow
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """Score an exported model: accuracy, each class, confusions, calibration, and what shifted images change.
+    """Measure an exported classifier on a dataset's test images.
 
-    Prints the tables, and writes them with a picture of the confusion matrix.
+    Runs the SavedModel through its signatures, as a server does. Prints accuracy, a line for each class, the
+    calibration error and what shifts do, and writes them with the confusion matrix under results/.
     """
 
     path: tyro.conf.Positional[Path]
-    """a version directory, or the folder of a model's versions, of which the newest is scored"""
+    """a version directory, such as models/all_cnn_c/1; of a model's directory the highest version is taken"""
     dataset: str = "fashion_mnist"
     """fashion_mnist, mnist, cifar10, cifar100, or the path of a folder or tar archive of pictures"""
     data_dir: Path | None = None
     """folder with the IDX files of fashion_mnist or mnist; by default they are looked for, then downloaded"""
     seed: int = 0
-    """of the split, for a folder without a test part: the one it was trained with"""
+    """of the split into training and test images, where a folder has none: the one it was trained with"""
     results_root: Path = Path("results")
-    """folder of the report and the confusion matrix"""
+    """folder of results; this one's are in <model>-<version>-<dataset> below it"""
 
 
 def main(argv=None):
     config = tyro.cli(EvaluateConfig, args=argv, prog="python -m training.evaluate", use_underscores=True)
     import_tensorflow()
     with exit_with_a_sentence():
-        version = newest_version(config.path)
-        predict, shape = load_classifier(version)
-        data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=shape[0], seed=config.seed)
-        require_fit(version, shape, data)
-        report = score(predict, data)
-        print(as_text(report))
-        print(f"Report: {write(report, config.results_root / f'{version.parent.name}-{version.name}-{data.name}')}")
+        measure(config)
 
 
-def newest_version(path):
-    """`path` itself where it is a SavedModel, else the highest version below it.
+def measure(config):
+    """Loads, measures, prints and writes; returns the folder of the results."""
+    from training import datasets, plots
+    from training.artifact import Artifact, labels_for
+    from training.shifts import shift_scores
 
-    Raises:
-        InputError: there is neither.
-    """
-    if (path / "saved_model.pb").is_file():
-        return path
-    versions = [child for child in path.glob("*") if child.name.isdecimal() and (child / "saved_model.pb").is_file()]
-    if not versions:
-        raise InputError(
-            f"{path} is no SavedModel and has no versions below it; expected a folder such as models/NAME."
-        )
-    return max(versions, key=lambda child: int(child.name))
-
-
-def load_classifier(version, batch_size=500):
-    """(images uint8 [N, H, W, C] to probabilities [N, K], (H, W, C)) of the SavedModel in `version`.
-
-    Raises:
-        InputError: it has no signature from images to probabilities.
-    """
-    import tensorflow as tf
-
-    signature = tf.saved_model.load(version).signatures.get("serving_default")
-    spec = signature and signature.structured_input_signature[1].get("images")
-    if spec is None or "probabilities" not in signature.structured_outputs:
-        raise InputError(f"{version} has no signature serving_default from images to probabilities.")
-
-    def predict(images):
-        batches = [images[at : at + batch_size] for at in range(0, len(images), batch_size)]
-        return np.concatenate([signature(images=tf.constant(batch))["probabilities"] for batch in batches])
-
-    return predict, tuple(spec.shape[1:])
+    artifact = Artifact(config.path)
+    data = datasets.load(
+        config.dataset, data_dir=config.data_dir, image_size=picture_size(artifact.image_shape), seed=config.seed
+    )
+    labels = labels_for(artifact, data, data.test.labels)
+    probabilities = artifact.probabilities(data.test.images)
+    accuracy = metrics.accuracy(probabilities, labels)
+    confusion = metrics.confusion_matrix(probabilities.argmax(axis=1), labels, len(artifact.class_names))
+    scores = metrics.class_scores(confusion)
+    calibration = metrics.calibration_error(probabilities, labels)
+    shifts = shift_scores(artifact.predictions, data.test.images, labels)
+    for line in report(accuracy, scores, calibration, shifts, artifact.class_names):
+        print(line)
+    folder = config.results_root / f"{artifact.name}-{data.name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    title = f"{artifact.name} on {data.name}: percent of each class"
+    plots.save_confusion(folder / "confusion.png", confusion, artifact.class_names, title)
+    content = as_json(accuracy, scores, calibration, shifts, artifact.class_names) | {"confusion": confusion.tolist()}
+    (folder / "evaluation.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{folder / 'confusion.png'} and {folder / 'evaluation.json'}")
+    return folder
 
 
-def require_fit(version, shape, data):
-    if shape != data.image_shape:
-        raise InputError(f"{version} takes images {shape}, and those of {data.name} are {data.image_shape}.")
+def picture_size(image_shape):
+    """What a folder's pictures are to be resized to; None for a model that leaves it free."""
+    return image_shape[0] if image_shape[0] == image_shape[1] else None
 
 
-def score(predict, data):
-    """Everything that is measured, in types that JSON has."""
-    probabilities = predict(data.test.images)
-    if probabilities.shape[1] != data.num_classes:
-        raise InputError(f"The model has {probabilities.shape[1]} classes and {data.name} has {data.num_classes}.")
-    confusion = metrics.confusion_matrix(probabilities, data.test.labels)
-    rows = zip(data.class_names, metrics.class_rows(confusion), strict=True)
-    shifts = metrics.shift_rows(predict, data.test, probabilities.argmax(axis=1))
+def report(accuracy, scores, calibration, shifts, class_names):
+    """The lines to print, each at most 80 columns wide."""
+    yield f"Right on the test images: {accuracy}."
+    yield ""
+    yield f"{'class':18}{'images':>7}{'recall':>8}  {'95% interval':15}{'precision':>9}  mostly mistaken for"
+    for name, score in zip(class_names, scores, strict=True):
+        yield class_line(name, score, class_names)
+    yield ""
+    yield f"Expected calibration error: {calibration:.2%} (15 bins)"
+    yield ""
+    yield f"{'shift by':14}{'accuracy':>9}{'same prediction':>18}"
+    for score in shifts:
+        yield f"{f'{score.pixels} pixel' + 's' * (score.pixels != 1):14}{score.accuracy:9.2%}{score.same:18.2%}"
+
+
+def class_line(name, score, class_names):
+    recall = interval = mistaken = ""
+    if score.recall:
+        recall, interval = f"{score.recall.share:.1%}", "{:.1%} to {:.1%}".format(*score.recall.interval)
+    if score.mistaken_for:
+        at, share = score.mistaken_for
+        mistaken = f"{shortened(class_names[at], 12)} {share:.1%}"
+    images = score.recall.total if score.recall else 0
+    precision = "" if score.precision is None else f"{score.precision:.1%}"
+    return f"{shortened(name, 17):18}{images:7,}{recall:>8}  {interval:15}{precision:>9}  {mistaken}".rstrip()
+
+
+def shortened(name, width):
+    return name if len(name) <= width else f"{name[: width - 1]}…"
+
+
+def as_json(accuracy, scores, calibration, shifts, class_names):
     return {
-        "dataset": data.name,
-        "accuracy": as_dict(metrics.accuracy(probabilities, data.test.labels)),
-        "calibration_error": metrics.calibration_error(probabilities, data.test.labels),
+        "accuracy": accuracy_json(accuracy),
+        "calibration_error": calibration,
         "classes": [
-            {"name": name, "images": images, "recall": recall and recall.share, "precision": precision}
-            for name, (images, recall, precision) in rows
+            {
+                "name": name,
+                "recall": score.recall and accuracy_json(score.recall),
+                "precision": score.precision,
+                "mistaken_for": score.mistaken_for
+                and {"name": class_names[score.mistaken_for[0]], "share": score.mistaken_for[1]},
+            }
+            for name, score in zip(class_names, scores, strict=True)
         ],
-        "shifts": [{"pixels": row.pixels, "accuracy": row.accuracy.share, "same": row.same} for row in shifts],
-        "confusion": confusion.tolist(),
+        "shifts": [score._asdict() for score in shifts],
     }
 
 
-def as_dict(accuracy):
-    low, high = accuracy.interval
-    return {"share": accuracy.share, "low": low, "high": high, "correct": accuracy.correct, "images": accuracy.total}
-
-
-def as_text(report):
-    accuracy = metrics.Accuracy(report["accuracy"]["correct"], report["accuracy"]["images"])
-    width = max(len(row["name"]) for row in report["classes"])
-    lines = [
-        f"Accuracy on {report['dataset']}: {accuracy}",
-        f"Expected calibration error: {report['calibration_error']:.4f}",
-        "",
-        f"{'class':{width}}  images  recall  precision",
-    ]
-    for row in report["classes"]:
-        lines.append(
-            f"{row['name']:{width}}  {row['images']:6,}  {percent(row['recall'])}  {percent(row['precision'])}"
-        )
-    lines += ["", "shifted by  accuracy  same prediction"]
-    for row in report["shifts"]:
-        lines.append(f"{row['pixels']:>7} px    {row['accuracy']:.2%}  {row['same']:15.2%}")
-    return "\n".join(lines)
-
-
-def percent(share):
-    return "     -" if share is None else f"{share:6.1%}"
-
-
-def write(report, folder):
-    """`folder` with report.json and confusion.png."""
-    from training.plots import plot_confusion
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    names = [row["name"] for row in report["classes"]]
-    plot_confusion(folder / "confusion.png", np.array(report["confusion"]), names)
-    return folder
+def accuracy_json(accuracy):
+    return {"share": accuracy.share, "interval": list(accuracy.interval), **accuracy._asdict()}
 
 
 if __name__ == "__main__":

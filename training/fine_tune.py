@@ -217,7 +217,7 @@ def publish(model, config, plan, photos, parts, recipe, accuracy, seconds):
         config.models_root,
         config.served_name,
         features=zoo.features(model),
-        dense=sliding(model),
+        sliding=sliding(model),
         class_names=photos.class_names,
         card=card,
     )

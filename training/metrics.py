@@ -1,4 +1,7 @@
-"""How often, how surely and how steadily a classifier is right."""
+"""What predictions are worth, as functions of numpy arrays.
+
+`labels` and `predictions` are int [N], `probabilities` float [N, K].
+"""
 
 import math
 from typing import NamedTuple
@@ -32,64 +35,53 @@ class Accuracy(NamedTuple):
 
 
 def accuracy(probabilities, labels):
-    """Accuracy of `probabilities` [N, K] on `labels` [N]; every image counts."""
+    """How often the likeliest class is the right one, as an Accuracy."""
     return Accuracy(int((probabilities.argmax(axis=1) == labels).sum()), len(labels))
 
 
-def confusion_matrix(probabilities, labels):
-    """int [K, K]: how many images of the row's class were taken for the column's."""
-    counts = np.zeros((probabilities.shape[1],) * 2, np.int64)
-    np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
-    return counts
+def confusion_matrix(predictions, labels, num_classes):
+    """int [K, K]: at [i, j] how many images of class i were taken for j."""
+    pairs = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
+    return pairs.reshape(num_classes, num_classes)
 
 
-def class_rows(confusion):
-    """For each class: (images, recall as Accuracy or None without images, precision or None when never predicted)."""
-    rows = []
-    for at, images in enumerate(confusion.sum(axis=1).tolist()):
-        correct, predicted = int(confusion[at, at]), int(confusion[:, at].sum())
-        rows.append((images, Accuracy(correct, images) if images else None, correct / predicted if predicted else None))
-    return rows
+class ClassScore(NamedTuple):
+    """One class: the Accuracy on its images (its recall), its precision, and what it is most often taken for.
+
+    `precision` is None where nothing was taken for this class, `recall` where it has no images; `mistaken_for` is
+    (class, share of this class's images), None where no image was mistaken.
+    """
+
+    recall: Accuracy | None
+    precision: float | None
+    mistaken_for: tuple[int, float] | None
+
+
+def class_scores(confusion):
+    """A ClassScore for each class of a confusion matrix."""
+    return [class_score(confusion, at) for at in range(len(confusion))]
+
+
+def class_score(confusion, at):
+    images, taken, right = int(confusion[at].sum()), int(confusion[:, at].sum()), int(confusion[at, at])
+    mistakes = confusion[at].copy()
+    mistakes[at] = 0
+    worst = int(mistakes.argmax())
+    return ClassScore(
+        recall=Accuracy(right, images) if images else None,
+        precision=right / taken if taken else None,
+        mistaken_for=(worst, int(mistakes[worst]) / images) if mistakes[worst] else None,
+    )
 
 
 def calibration_error(probabilities, labels, bins=15):
-    """Expected calibration error: the mean gap between confidence and accuracy, over equally wide bins of confidence.
+    """Expected calibration error: how far the probability of the likeliest class is from how often it is right.
 
+    The mean of |accuracy - mean probability| over `bins` bins of equal width, each weighted by its images.
     Source: Guo et al., 2017, https://arxiv.org/abs/1706.04599, equation 3.
     """
     confidence = probabilities.max(axis=1)
-    is_correct = probabilities.argmax(axis=1) == labels
-    at = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(at, is_correct - confidence, minlength=bins)
+    is_right = probabilities.argmax(axis=1) == labels
+    at = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # bin m holds ((m - 1)/M, m/M]
+    gaps = np.bincount(at, weights=is_right - confidence.astype("float64"), minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
-
-
-def shifted(images, down, right):
-    """`images` [N, H, W, C] moved by so many pixels, the border repeated where nothing comes in."""
-    rows = np.clip(np.arange(images.shape[1]) - down, 0, images.shape[1] - 1)
-    columns = np.clip(np.arange(images.shape[2]) - right, 0, images.shape[2] - 1)
-    return images[:, rows][:, :, columns]
-
-
-class ShiftRow(NamedTuple):
-    """What shifting by `pixels` to each of four sides does: accuracy over them all, and predictions that stay."""
-
-    pixels: int
-    accuracy: Accuracy
-    same: float
-
-
-def shift_rows(predict, split, predicted, limit=4):
-    """One ShiftRow for each distance from 0 to `limit`.
-
-    Args:
-        predict: images to probabilities.
-        predicted: the classes [N] that it gives for the images where they are.
-    """
-    rows = [ShiftRow(0, Accuracy(int((predicted == split.labels).sum()), len(predicted)), 1.0)]
-    for pixels in range(1, limit + 1):
-        moves = [(pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels)]
-        moved = np.stack([predict(shifted(split.images, *move)).argmax(axis=1) for move in moves])
-        hits = Accuracy(int((moved == split.labels).sum()), moved.size)
-        rows.append(ShiftRow(pixels, hits, float((moved == predicted).mean())))
-    return rows

@@ -1,25 +1,57 @@
-"""Pictures of what was measured."""
+"""Figures as PNG files."""
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-NUMBERED_CLASSES = 20  # above that many the counts would not fit their squares
+from training.intervals import mean_interval
+
+FIGURES_IN_CELLS = 20  # classes up to which a confusion matrix shows its numbers
 
 
-def plot_confusion(path, confusion, class_names):
-    """A PNG of `confusion` [K, K]: each row the share of a class's images that was taken for each class."""
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+def save_confusion(path, confusion, class_names, title):
+    """A confusion matrix, int [K, K], as a picture: each row the share of that class's images."""
     count = len(class_names)
-    side = 3 + 0.45 * min(count, 60)
-    figure = Figure(figsize=(side, side), layout="constrained")
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    has_figures = count <= FIGURES_IN_CELLS
+    side = 3.2 + (0.5 * count if has_figures else 0.13 * min(count, 110))
+    figure = Figure((side, side), layout="constrained", dpi=120)
     axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("class")
-    axes.set_xticks(range(count), class_names, rotation=90)
-    axes.set_yticks(range(count), class_names)
-    if count <= NUMBERED_CLASSES:
-        for row, column in np.ndindex(count, count):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, confusion[row, column], ha="center", va="center", color=colour, fontsize=8)
-    figure.savefig(path, dpi=120)
+    axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the few mistakes are what one looks for
+    axes.set(title=title, xlabel="taken for", ylabel="class")
+    font = {"fontsize": 9 if has_figures else 5}
+    if count <= 110:
+        axes.set_xticks(range(count), class_names, rotation=90, **font)
+        axes.set_yticks(range(count), class_names, **font)
+    if has_figures:
+        for (row, column), share in np.ndenumerate(shares):
+            if confusion[row, column]:
+                colour = "white" if share > 0.3 else "black"
+                axes.text(column, row, percent(share), ha="center", va="center", color=colour, fontsize=8)
+    figure.savefig(path)
+
+
+def percent(share):
+    """Whole percents, and one decimal below ten: 93, 4.2, 0.1."""
+    return f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
+
+
+def save_intervals(path, panels, title):
+    """Values with the mean and interval of each group, {panel: {group: values}}, one panel beside the other."""
+    count = max(len(groups) for groups in panels.values())
+    figure = Figure((1.5 + 4.5 * len(panels), 1.4 + 0.45 * count), layout="constrained", dpi=120)
+    figure.suptitle(title, fontsize=10)
+    every = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
+    for axes, (panel, groups) in zip(every, panels.items(), strict=True):
+        axes.set_title(panel, fontsize=10)
+        for at, values in enumerate(groups.values()):
+            mean, half = mean_interval(values)
+            axes.errorbar(mean, at, xerr=half, fmt="o", color="tab:blue", capsize=4)
+            axes.plot(values, [at - 0.25] * len(values), ".", color="grey", markersize=5)
+        axes.set_yticks(range(len(groups)), groups)
+        axes.set_ylim(len(groups) - 0.5, -0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.grid(axis="x", alpha=0.4)
+    figure.savefig(path)

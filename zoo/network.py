@@ -153,7 +153,8 @@ def layer(row, name):
         case Activation():
             return keras.layers.Activation(row.function, name=name)
         case BatchNorm():
-            return keras.layers.BatchNormalization(name=name)
+            # Keras's own momentum, 0.99, lags hundreds of steps behind: more than a short training's last epoch
+            return keras.layers.BatchNormalization(momentum=0.9, name=name)
     raise TypeError(f"{row!r} is not a row of an architecture table.")
 
 

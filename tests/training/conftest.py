@@ -10,7 +10,7 @@ def idx_bytes(array):
     return gzip.compress(header + array.astype("uint8").tobytes())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_idx():
     """Writes `count` random 28x28 training images and half as many test images as MNIST's four files."""
 
