@@ -1,18 +1,29 @@
 .DEFAULT_GOAL := help
-.PHONY: help train serve predict test lint check lock clean
+.PHONY: help train data finetune serve predict bench test lint check lock clean
 
 PYTHON  ?= python3
 MODEL   ?= all_cnn_c
 DATASET ?= fashion_mnist
 IMAGE   ?=
 NAME    ?=
+DATA    ?=
 URL     ?= http://localhost:8501
 
 help:            ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
 
-train: .venv/ready     ## Train MODEL on DATASET and export it under models/
-	.venv/bin/python -m training.train --model $(MODEL) --dataset $(DATASET)
+train: .venv/ready data   ## Train MODEL on DATASET and export it under models/
+	.venv/bin/python -m training.train --model "$(MODEL)" --dataset "$(DATASET)"
+
+data:            ## Install Debian's Fashion-MNIST where it is missing and may be installed
+	@if [ "$(DATASET)" = fashion_mnist ] && [ ! -d /usr/share/datasets/fashion-mnist ] \
+	  && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo apt-get install dataset-fashion-mnist; \
+	    apt-get -qq update && apt-get -qq -y install dataset-fashion-mnist > /dev/null; \
+	fi
+
+finetune: .venv/ready  ## Fine-tune a pretrained network on the folder DATA and export it
+	.venv/bin/python -m training.fine_tune --data "$(DATA)"
 
 serve: .venv/ready     ## Serve every model under models/: gRPC on 8500, REST on 8501
 	.venv/bin/python -m serving.server --models_root=models --port=8500 --rest_api_port=8501

@@ -139,7 +139,7 @@ class Graph:
     def inputs(self, name: str) -> list[str]:
         return [self.source(tensor) for tensor in self.nodes[name].input if not tensor.startswith("^")]
 
-    def ancestors(self, names: Iterable[str], *, until: Iterable[str] = ()) -> list[str]:
+    def ancestors(self, names: Iterable[str], *, until: Iterable[str] = (), through_controls: bool = True) -> list[str]:
         """`names` and all that they need, inputs first where there is no loop; nothing behind `until`."""
         done, order = set(until), []
         stack = [(name, False) for name in names]
@@ -150,7 +150,8 @@ class Graph:
             elif name not in done:
                 done.add(name)
                 stack.append((name, True))
-                stack.extend((node_of(tensor.lstrip("^")), False) for tensor in reversed(self.nodes[name].input))
+                inputs = [tensor for tensor in self.nodes[name].input if through_controls or tensor[0] != "^"]
+                stack.extend((node_of(tensor.lstrip("^")), False) for tensor in reversed(inputs))
         return order
 
     def users(self, live: Iterable[str]) -> dict[str, list[str]]:
@@ -227,7 +228,7 @@ class Graph:
         """A digest of the network's structure; large constants count by name, since signatures share them."""
         digest = hashlib.sha256()
         index = {tensor: f"input_{i}" for i, tensor in enumerate(feeds)}
-        order = self.ancestors(map(node_of, fetches), until=map(node_of, feeds))
+        order = self.ancestors(map(node_of, fetches), until=map(node_of, feeds), through_controls=False)
         for number, name in enumerate(n for n in order if self.nodes[n].op not in ("Identity", "IdentityN")):
             node = self.nodes[name]
             tensors = [index[tensor] for tensor in self.inputs(name)]

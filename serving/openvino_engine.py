@@ -73,14 +73,18 @@ class Network:
 
     def _infer(self, arrays: Sequence[np.ndarray], rows: int | None) -> list[np.ndarray]:
         size = None if rows is None else next(size for size in BATCH_SIZES if size >= rows)
-        fed = [array if size in (None, len(array)) else padded(array, size) for array in arrays]
+        # OpenVINO reads only memory that it might write.
+        fed = [
+            np.require(array, requirements=("C", "W")) if size in (None, len(array)) else padded(array, size)
+            for array in arrays
+        ]
         try:
             request = self._idle.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
         try:
             for port, array in zip(self._inputs, fed, strict=True):
-                request.set_tensor(port, openvino.Tensor(np.ascontiguousarray(array), shared_memory=True))
+                request.set_tensor(port, openvino.Tensor(array, shared_memory=True))
             request.infer(share_inputs=True)
             return [request.get_tensor(port).data[:rows].copy() for port in self._outputs]
         except RuntimeError as error:

@@ -39,9 +39,9 @@ def best_head(training, validation, num_classes):
 
 
 def class_weights(labels, num_classes):
-    """float32 [N]: every class weighs the same in all, and a picture 1 on average."""
+    """float32 [K] by which every class weighs the same in all, and a picture 1 on average."""
     counts = np.bincount(labels, minlength=num_classes)
-    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
+    return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
 def log_loss(probabilities, labels, weights):
@@ -54,10 +54,10 @@ def fit(features, labels, weights, num_classes, penalty):
 
     The penalty is on the kernel of features scaled to unit deviation; the bias is free.
     """
-    weights = weights / weights.sum()
+    weights = weights.astype(np.float64) / weights.sum()
     mean = weights @ features
     deviation = np.sqrt(weights @ np.square(features - mean))
-    deviation = np.maximum(deviation, 1e-3 * deviation.max() + 1e-12)  # what hardly varies is not blown up
+    deviation[deviation <= 1e-6 * np.abs(mean)] = 1  # constant but for rounding
     x = np.column_stack([(features - mean) / deviation, np.ones(len(features))]).astype(np.float32)
     solution = minimise(x, labels, weights.astype(np.float32), num_classes, penalty)
     kernel = solution[:-1] / deviation[:, None]

@@ -4,7 +4,6 @@ Pictures are skipped, split and named as image_folder does; here they also get a
 picture that is learned from and tested on is told.
 """
 
-import collections
 import concurrent.futures
 import dataclasses
 import hashlib
@@ -12,6 +11,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,29 +51,44 @@ class Photographs:
         return np.load(self.file, mmap_mode="r")[self.rows[indices]]
 
 
-def load(source, *, image_shape, cache, seed):
-    """The Photographs of the folder `source`, `train/<class>/*` and `test/<class>/*`, or `<class>/*`, which `seed` splits.
+class Listing(NamedTuple):
+    """The files of a folder: those below a class folder, and the paths of those outside any."""
 
-    Files that are no whole pictures are named on stderr and skipped, and so are told pictures of the test part that
-    are in the training part too.
+    source: Path
+    class_names: tuple[str, ...]
+    found: list[image_folder.Picture]
+    outside: list[str]
 
-    Args:
-        image_shape: (height, width, channels) that every picture is turned into.
-        cache: folder for the decoded pictures; the same files need no second decoding.
+
+def find(source, seed):
+    """The Listing of the folder `source`: `train/<class>/*` and `test/<class>/*`, or `<class>/*`, which `seed` splits.
 
     Raises:
-        InputError: `source` is no folder, cannot be learned from, or the cache cannot hold its pictures.
+        InputError: `source` is no folder or has neither layout.
     """
     source = Path(source)
     if not source.is_dir():
-        raise InputError(f"{source} is no folder; expected pictures in one folder a class. Unpack an archive first.")
+        what = "no folder; unpack it first" if source.exists() else "not there"
+        raise InputError(f"{source} is {what}. Expected a folder of pictures with one folder a class.")
     folders, files = image_folder.without_wrapper(*image_folder.list_folder(source))
-    found, class_names, skipped = image_folder.arrange(source, folders, files, seed)
+    found, class_names, outside = image_folder.arrange(source, folders, files, seed)
+    return Listing(source, class_names, found, outside)
+
+
+def read(listing, image_shape, cache):
+    """The Photographs of `listing`, each turned into `image_shape`, (height, width, channels).
+
+    Files that are no whole pictures are named on stderr and skipped; pictures of the test part that are in the
+    training part too are told there. What was decoded is kept in the folder `cache` for the next time.
+
+    Raises:
+        InputError: a class has no picture to train on, there is none to test on, or `cache` cannot hold them all.
+    """
+    source, class_names, found, outside = listing
     file = cache / f"pictures-{fingerprint(found, image_shape)}.npy"
     digests = decoded(found, image_shape, file)
-    image_folder.report_skipped(
-        skipped + [each.path for each, digest in zip(found, digests, strict=True) if not digest]
-    )
+    broken = [each.path for each, digest in zip(found, digests, strict=True) if not digest]
+    image_folder.report_skipped(outside + broken)
     rows = [row for row, digest in enumerate(digests) if digest]
     kept = [found[row] for row in rows]
     image_folder.require_every_class(source, kept, class_names)
@@ -162,16 +177,29 @@ def report_duplicates(pairs):
         )
 
 
-def hold_out(photographs, share, seed):
-    """(indices to train on, indices to validate on): a seeded `share` of each class's training pictures.
+class Parts(NamedTuple):
+    """Indices of the pictures to train on, to choose by, and to score at the end."""
 
-    A class keeps one to train on at least; of two or more, one at least is held out.
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def part(photographs, share, seed):
+    """The Parts, with a seeded `share` of each class's training pictures to choose by.
+
+    A class keeps at least one picture to train on; of two or more, at least one is to choose by.
+
+    Raises:
+        InputError: no class has two.
     """
     training, validation = [], []
-    for label, count in collections.Counter(photographs.labels[~photographs.is_test].tolist()).items():
+    for label in range(photographs.num_classes):
         members = np.flatnonzero((photographs.labels == label) & ~photographs.is_test)
         members = np.random.default_rng([seed, label]).permutation(members)
-        held = min(max(1, round(share * count)), count - 1)
+        held = min(max(1, round(share * len(members))), len(members) - 1)
         validation += members[:held].tolist()
         training += members[held:].tolist()
-    return np.sort(np.array(training, int)), np.sort(np.array(validation, int))
+    if not validation:
+        raise InputError(f"{photographs.source} has one training picture a class; expected two or more in some class.")
+    return Parts(np.sort(training), np.sort(validation), np.flatnonzero(photographs.is_test))

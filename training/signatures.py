@@ -25,11 +25,14 @@ class Signature(NamedTuple):
     example: dict[str, np.ndarray]
 
 
-def signatures(model, features, class_names, dense=None):
-    """The signatures of a classifier.
+def signatures(model, features, class_names, sliding=None):
+    """The signatures of a classifier: four, and `dense` where the network slides over larger images.
 
-    `features` maps the same images to float32 [N, D], `dense` images of any size from the model's up to class maps
-    float32 [N, h, w, K]; without it there is no signature of that name.
+    Args:
+        model: images uint8 [N, H, W, C] to probabilities float32 [N, K].
+        features: a model from the same images to float32 [N, D].
+        class_names: one for each of the K classes.
+        sliding: `model` as `zoo.convolutionize` gives it, for images of any size to class maps float32 [N, h, w, K].
     """
     shape = model.input_shape[1:]
     image = np.zeros((1, *shape), np.uint8)
@@ -52,19 +55,17 @@ def signatures(model, features, class_names, dense=None):
     def serve_features(images):
         return {"features": tf.cast(features(images, training=False), tf.float32)}
 
-    def serve_dense(images):
-        return {"class_maps": tf.cast(dense(images, training=False), tf.float32)}
+    def dense(images):
+        return {"class_maps": tf.cast(sliding(images, training=False), tf.float32)}
 
+    any_size = keras.InputSpec(shape=(None, None, None, shape[-1]), dtype="uint8", name="images")
     rows = [
         Signature("serving_default", serve, [images], model, {"images": image}),
         Signature("encoded", encoded, [strings("image_bytes")], model, {"image_bytes": np.array([picture], object)}),
         Signature("classify", classify, [strings("inputs")], model, {"inputs": np.array([example(picture)], object)}),
         Signature("features", serve_features, [images], features, {"images": image}),
     ]
-    if dense is not None:
-        any_size = keras.InputSpec(shape=(None, None, None, shape[-1]), dtype="uint8", name="images")
-        rows.append(Signature("dense", serve_dense, [any_size], dense, {"images": image}))
-    return rows
+    return [*rows, Signature("dense", dense, [any_size], sliding, {"images": image})] if sliding else rows
 
 
 def strings(name):

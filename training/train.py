@@ -92,7 +92,7 @@ def train(config):
     """Dataset, model, training, evaluation, export: the version directory."""
     import keras
 
-    from training import checkpoints, datasets, metrics
+    from training import checkpoints, datasets, inputs, metrics
     from training.batches import Batches
     from training.fit import fit
     from training.precision import choose_policy, dtype_policy
@@ -101,13 +101,14 @@ def train(config):
     keras.utils.set_random_seed(config.seed)
     data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
     training, validation = datasets.hold_out(data.train, config.validation_share, config.seed)
+    front = inputs.front(recipe.inputs, training.images)
     with dtype_policy(choose_policy()):
-        model = build(config, data)
+        model = build(config, data, front())
     batches = Batches(training, data.num_classes, recipe, config.seed)
     recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
     folder = run_folder(config)
     progress = fit(model, batches, validation, recipe.epochs, folder)
-    trained = build(config, data)  # float32, whatever the training computed with
+    trained = build(config, data, front())  # float32, whatever the training computed with
     trained.set_weights(model.get_weights())
     accuracy = metrics.accuracy(trained.predict(data.test.images, batch_size=500, verbose=0), data.test.labels)
     path = publish(trained, config, data, accuracy, progress.seconds)
@@ -117,12 +118,18 @@ def train(config):
     return path
 
 
-def build(config, data):
+def build(config, data, front):
     """The untrained network; what it cannot be built for is told in a sentence."""
     import zoo
 
     try:
-        return zoo.build(config.model, input_shape=data.image_shape, num_classes=data.num_classes, width=config.width)
+        return zoo.build(
+            config.model,
+            input_shape=data.image_shape,
+            num_classes=data.num_classes,
+            width=config.width,
+            front=front,
+        )
     except ValueError as error:
         raise InputError(f"{config.model} cannot be built for {data.name}, {data.image_shape}: {error}") from error
 
@@ -138,7 +145,7 @@ def publish(model, config, data, accuracy, seconds):
         config.models_root,
         config.name or config.model,
         features=zoo.features(model),
-        dense=sliding(model),
+        sliding=sliding(model),
         class_names=data.class_names,
         card=model_card(config, data, model, accuracy, seconds),
     )
@@ -146,10 +153,10 @@ def publish(model, config, data, accuracy, seconds):
 
 def sliding(model):
     """The model that slides over larger images, or None for a network that cannot."""
-    from zoo.convolutional import convolutionize
+    import zoo
 
     try:
-        return convolutionize(model)
+        return zoo.convolutionize(model)
     except ValueError:
         return None
 

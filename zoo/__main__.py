@@ -11,7 +11,7 @@ from zoo import catalog
 
 @dataclasses.dataclass(frozen=True)
 class List:
-    """Every network, with its family, parameters, multiply-adds for one image, and source."""
+    """Every network: family, parameters (exact, and as its paper prints them), multiply-adds for one image, source."""
 
     filter: str = ""
     """only networks with this in their name, family or source"""
@@ -70,12 +70,15 @@ def listing(filter=""):
         raise ValueError(
             f"No network has {filter!r} in its name, family or source; `python -m zoo list` shows them all."
         )
-    lines = [f"{'name':22}{'family':13}{'parameters':>13}{'mult-adds':>11}  source"]
+    lines = [_columns("name", "family", "parameters", "paper", "mult-adds", "source")]
     for name, entry in entries.items():
-        lines.append(
-            f"{name:22}{entry.family:13}{entry.parameters:>13,}{millions(entry.multiply_adds):>11}  {entry.source}"
-        )
+        counts = f"{entry.parameters:,}", entry.published, millions(entry.multiply_adds)
+        lines.append(_columns(name, entry.family, *counts, entry.source))
     return lines
+
+
+def _columns(name, family, parameters, published, multiply_adds, source):
+    return f"{name:20}{family:11}{parameters:>11}{published:>8}{multiply_adds:>10} {source}"
 
 
 def millions(count):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from zoo import grammar, rows
 from zoo.all_conv import ALL_CNN_B_IMAGENET, all_conv, convpool, strided
+from zoo.backbones import BACKBONES
 from zoo.pooled import (
     ALEXNET,
     BASE_A,
@@ -51,6 +52,7 @@ class Built(NamedTuple):
     parameters: int
     multiply_adds: int
     source: str
+    published: str = ""
 
 
 CIFAR = ((32, 32, 3), 10)
@@ -69,25 +71,29 @@ ENTRIES = {
     "vgg_11": Table("vgg", VGG_11, *IMAGENET, 132_863_336, "133M", VGG),
     "vgg_16": Table("vgg", VGG_16, *IMAGENET, 138_357_544, "138M", VGG),
     "vgg_19": Table("vgg", VGG_19, *IMAGENET, 143_667_240, "144M", VGG),
-    "base_a": Table("springenberg", BASE_A, *CIFAR, 839_242, "0.9M", PAPER),
-    "strided_cnn_a": Table("springenberg", strided(BASE_A), *CIFAR, 839_242, "0.9M", PAPER),
-    "convpool_cnn_a": Table("springenberg", convpool(BASE_A), *CIFAR, 1_254_250, "1.28M", PAPER),
-    "all_cnn_a": Table("springenberg", all_conv(BASE_A), *CIFAR, 1_254_250, "1.28M", PAPER),
-    "base_b": Table("springenberg", BASE_B, *CIFAR, 885_610, "1M", PAPER),
-    "strided_cnn_b": Table("springenberg", strided(BASE_B), *CIFAR, 885_610, "1M", PAPER),
-    "convpool_cnn_b": Table("springenberg", convpool(BASE_B), *CIFAR, 1_300_618, "1.35M", PAPER),
-    "all_cnn_b": Table("springenberg", all_conv(BASE_B), *CIFAR, 1_300_618, "1.35M", PAPER),
-    "base_c": Table("springenberg", BASE_C, *CIFAR, 954_730, "1.3M", PAPER),
-    "strided_cnn_c": Table("springenberg", strided(BASE_C), *CIFAR, 954_730, "1.3M", PAPER),
-    "convpool_cnn_c": Table("springenberg", convpool(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
-    "all_cnn_c": Table("springenberg", all_conv(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
-    "all_cnn_b_imagenet": Table("springenberg", ALL_CNN_B_IMAGENET, *IMAGENET, 9_372_840, "under 10M", PAPER),
+    "base_a": Table("all-cnn", BASE_A, *CIFAR, 839_242, "0.9M", PAPER),
+    "strided_cnn_a": Table("all-cnn", strided(BASE_A), *CIFAR, 839_242, "0.9M", PAPER),
+    "convpool_cnn_a": Table("all-cnn", convpool(BASE_A), *CIFAR, 1_254_250, "1.28M", PAPER),
+    "all_cnn_a": Table("all-cnn", all_conv(BASE_A), *CIFAR, 1_254_250, "1.28M", PAPER),
+    "base_b": Table("all-cnn", BASE_B, *CIFAR, 885_610, "1M", PAPER),
+    "strided_cnn_b": Table("all-cnn", strided(BASE_B), *CIFAR, 885_610, "1M", PAPER),
+    "convpool_cnn_b": Table("all-cnn", convpool(BASE_B), *CIFAR, 1_300_618, "1.35M", PAPER),
+    "all_cnn_b": Table("all-cnn", all_conv(BASE_B), *CIFAR, 1_300_618, "1.35M", PAPER),
+    "base_c": Table("all-cnn", BASE_C, *CIFAR, 954_730, "1.3M", PAPER),
+    "strided_cnn_c": Table("all-cnn", strided(BASE_C), *CIFAR, 954_730, "1.3M", PAPER),
+    "convpool_cnn_c": Table("all-cnn", convpool(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
+    "all_cnn_c": Table("all-cnn", all_conv(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
+    "all_cnn_b_imagenet": Table("all-cnn", ALL_CNN_B_IMAGENET, *IMAGENET, 9_372_840, "<10M", PAPER),
     "conv_vae": Built(
         "generative", "zoo.generative:conv_vae", (28, 28, 1), None, 375_681, 23_162_496, "arXiv 1312.6114"
     ),
     "dcgan": Built(
         "generative", "zoo.generative:dcgan", (64, 64, 3), None, 15_429_700, 514_400_256, "arXiv 1511.06434"
     ),
+    **{
+        name: Built("pretrained", "zoo.pretrained:build", one.input_shape, 1000, *one.counts, "keras.applications")
+        for name, one in BACKBONES.items()
+    },
 }
 
 

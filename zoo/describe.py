@@ -3,9 +3,7 @@
 import json
 import math
 
-import keras
-
-from zoo import catalog, network
+from zoo import catalog, graph, network
 from zoo.account import TOTALS, account
 
 
@@ -19,7 +17,7 @@ def describe(name, input_shape=None, *, explain=False, as_json=False):
         as_json: the whole account as JSON in place of text.
     """
     entry = catalog.entry(name)
-    with keras.StatelessScope(initialize_variables=False):  # shapes will do: VGG-16's 138 million numbers stay unmade
+    with graph.shapes_only():
         model = network.build(name, input_shape=input_shape or entry.input_shape, num_classes=entry.num_classes)
         counted = account(model)
     if as_json:

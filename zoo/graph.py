@@ -1,6 +1,9 @@
 """One walk over the graph of a Keras model, for all that reads or rewrites it."""
 
+import contextlib
+
 import keras
+from keras.src.backend.common import global_state
 
 
 def walk(model, inputs, call, prefix=""):
@@ -30,3 +33,16 @@ def walk(model, inputs, call, prefix=""):
 def is_graph(model):
     """Whether `model` is a model whose layers and their connections can be seen."""
     return isinstance(model, keras.Function | keras.Sequential) and model.built
+
+
+@contextlib.contextmanager
+def shapes_only():
+    """Models built in this context have weights of the right shapes and without values.
+
+    VGG-16's 138 million numbers cost neither time nor memory where only shapes are asked for.
+    """
+    pending = "uninitialized_variables"
+    before = global_state.get_global_attribute(pending, [])[:]
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+    global_state.set_global_attribute(pending, before)  # else Keras makes the values when its next scope ends

@@ -1,13 +1,15 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from training import batches
 from training.datasets import Split
-from training.recipes import Recipe
+from training.recipes import recipe
 
-PLAIN = Recipe(epochs=1, batch_size=4, learning_rate=0.1, flip=False)
-AUGMENTED = Recipe(epochs=1, batch_size=4, learning_rate=0.1, flip=True, shift=2)
+PLAIN = dataclasses.replace(recipe("fast"), batch_size=4, flip=False)
+AUGMENTED = dataclasses.replace(recipe("fast"), batch_size=4, flip=True, shift=2)
 
 
 def numbered(count=10):

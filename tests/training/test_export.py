@@ -14,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
 
+import zoo
 from training import pictures
 from training.export import export, publish
 
@@ -186,20 +187,18 @@ def test_next_version_is_above_all_others_and_readable_by_any_user(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
-def test_dense_gives_class_maps_of_larger_images(tmp_path):
-    images = keras.Input((8, 8, 1), dtype="uint8")
-    maps = keras.layers.Conv2D(3, 8, activation="softmax")(keras.layers.Rescaling(1 / 255)(images))
-    model = keras.Model(images, keras.layers.Flatten()(maps))
-    any_size = keras.Input((None, None, 1), dtype="uint8")
-    dense = keras.Model(any_size, model.layers[2](model.layers[1](any_size)))
-    path = export(model, tmp_path, "m", features=model, class_names=CLASS_NAMES, card={}, dense=dense)
-    signatures = tf.saved_model.load(path).signatures
-    assert specs(signatures["dense"], "inputs") == {"images": (tf.uint8, [None, None, None, 1])}
-    large = np.random.default_rng(0).integers(0, 256, (2, 10, 9, 1), np.uint8)
-    class_maps = signatures["dense"](images=tf.constant(large))["class_maps"].numpy()
-    assert class_maps.shape == (2, 3, 2, 3)
-    crop = signatures["serving_default"](images=tf.constant(large[:, 1:9, 1:]))["probabilities"]
-    np.testing.assert_allclose(class_maps[:, 1, 1], crop, atol=1e-6)
+def test_sliding_network_is_the_signature_dense(tmp_path):
+    model, features = tiny((16, 16, 3))
+    sliding = zoo.convolutionize(model)
+    path = export(model, tmp_path, "m", features=features, class_names=CLASS_NAMES, card={}, sliding=sliding)
+    loaded = tf.saved_model.load(path)
+    assert specs(loaded.signatures["dense"], "inputs") == {"images": (tf.uint8, [None, None, None, 3])}
+    assert specs(loaded.signatures["dense"], "outputs") == {"class_maps": (tf.float32, [None, None, None, 3])}
+    images = np.random.default_rng(0).integers(0, 256, (2, 19, 17, 3), np.uint8)
+    class_maps = loaded.signatures["dense"](images=tf.constant(images))["class_maps"]
+    assert class_maps.shape == (2, 4, 2, 3)
+    corner = loaded.signatures["serving_default"](images=tf.constant(images[:, 3:, 1:]))["probabilities"]
+    np.testing.assert_allclose(class_maps[:, 3, 1], corner, atol=1e-5)
 
 
 def test_failed_export_leaves_nothing(tmp_path):

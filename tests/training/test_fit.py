@@ -13,7 +13,7 @@ from training.datasets import Split
 from training.errors import InputError, Interrupted
 from training.fit import fit
 
-RECIPE = recipes.Recipe(epochs=3, batch_size=4, learning_rate=0.05, dropout=1.0, shift=1)
+RECIPE = dataclasses.replace(recipes.recipe("fast"), epochs=3, batch_size=4, learning_rate=0.05, dropout=1.0, shift=1)
 STEPS = 5  # an epoch
 
 
@@ -97,6 +97,6 @@ def test_signals_act_as_before_once_training_is_over(whole):
 
 
 def test_loss_that_is_no_number_stops_with_step_and_learning_rate(tmp_path):
-    recipe = dataclasses.replace(RECIPE, learning_rate=1e30, warmup=0.0)
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e30, schedule="steps")
     with pytest.raises(InputError, match=r"after step \d+, at learning rate [\d.e+]+;.*--learning_rate"):
         trained(tmp_path, recipe=recipe)

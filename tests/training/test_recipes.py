@@ -4,33 +4,55 @@ import pytest
 
 from training import recipes
 
-RECIPE = recipes.Recipe(epochs=1, batch_size=4, learning_rate=0.5, warmup=0.2, weight_decay=0.1, dropout=0.5)
+FAST = recipes.Recipe(
+    epochs=1,
+    batch_size=4,
+    learning_rate=0.5,
+    optimizer="adamw",
+    schedule="cosine",
+    weight_decay=0.1,
+    inputs="unit",
+    dropout=0.5,
+)
+PAPER = recipes.recipe("paper")
 
 
-@pytest.fixture
-def model():
+def prepared(recipe, steps):
     images = keras.Input((8, 8, 1), dtype="uint8")
     x = keras.layers.Conv2D(2, 3)(keras.layers.Rescaling(1 / 255)(images))
     x = keras.layers.Flatten()(keras.layers.Dropout(0.4)(x))
     model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(x))
-    recipes.compile_for_training(model, RECIPE, steps=100)
+    recipes.compile_for_training(model, recipe, steps)
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
-def rate(model, step):
-    return float(np.asarray(model.optimizer._learning_rate(step)))
+def rates(model, steps):
+    found = []
+    for step in steps:
+        model.optimizer.iterations.assign(step)
+        found.append(float(np.asarray(model.optimizer.learning_rate)))
+    return found
 
 
-def test_learning_rate_rises_to_its_peak_and_falls_to_nothing(model):
-    assert rate(model, 0) == 0
-    assert rate(model, 10) == pytest.approx(0.25)
-    assert rate(model, 20) == pytest.approx(0.5)
-    assert rate(model, 60) == pytest.approx(0.25)
-    assert rate(model, 100) == pytest.approx(0)
+def test_cosine_rises_to_the_peak_and_falls_to_nothing():
+    model = prepared(FAST, steps=100)
+    assert rates(model, [0, 10, 20, 60, 100]) == pytest.approx([0, 0.25, 0.5, 0.25, 0], abs=1e-7)
 
 
-def test_weight_decay_takes_its_share_of_kernels_and_nothing_of_biases(model):
-    model.optimizer.build(model.trainable_variables)
+def test_papers_steps_are_after_200_250_and_300_of_350_epochs():
+    model = prepared(PAPER, steps=3500)
+    assert rates(model, [0, 2000, 2001, 2500, 2501, 3000, 3001]) == pytest.approx(
+        [0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005, 0.00005]
+    )
+
+
+def test_papers_steps_scale_to_the_epochs_asked_for():
+    assert rates(prepared(PAPER, steps=35), [20, 21, 26, 31]) == pytest.approx([0.05, 0.005, 0.0005, 0.00005])
+
+
+def test_adamw_takes_weight_decay_of_kernels_and_nothing_of_biases():
+    model = prepared(FAST, steps=100)
     model.optimizer.iterations.assign(20)
     before = [np.asarray(weight) for weight in model.trainable_weights]
     nothing = [keras.ops.zeros_like(weight) for weight in model.trainable_weights]
@@ -40,10 +62,19 @@ def test_weight_decay_takes_its_share_of_kernels_and_nothing_of_biases(model):
         np.testing.assert_allclose(np.asarray(weight), kept * was, rtol=1e-6)
 
 
-def test_dropout_is_the_networks_own_times_the_recipes(model):
-    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [pytest.approx(0.2)]
+def test_papers_weight_decay_is_the_gradients_share_of_kernels():
+    model = prepared(PAPER, steps=100)
+    kernels = [np.asarray(weight) for weight in model.trainable_weights if len(weight.shape) > 1]
+    # a loss of w**2 * 0.001 / 2 has the gradient 0.001 * w
+    assert float(sum(model.losses)) == pytest.approx(sum(float((w**2).sum()) * 0.001 / 2 for w in kernels), rel=1e-5)
+
+
+def test_dropout_is_the_networks_own_times_the_recipes():
+    for recipe, rate in (FAST, 0.2), (PAPER, 0.4):
+        layers = prepared(recipe, steps=100).layers
+        assert [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)] == [pytest.approx(rate)]
 
 
 def test_unknown_recipe_gets_the_nearest_and_the_list():
-    with pytest.raises(ValueError, match="Did you mean 'fast'.*Known recipes"):
+    with pytest.raises(ValueError, match="Did you mean 'fast'.*Known recipes: fast, paper"):
         recipes.recipe("fats")

@@ -20,13 +20,8 @@ def test_training_ends_with_a_served_models_version_and_its_accuracy(tmp_path, w
     version = tmp_path / "models" / "all_cnn_c" / "1"
     assert re.search(r"Trained in \d+ seconds; right on the test images: [\d.]+% of 20 \(95% interval", told)
     assert f"SavedModel: {version}" in told
-    assert set(tf.saved_model.load(version).signatures) == {
-        "serving_default",
-        "encoded",
-        "classify",
-        "features",
-        "dense",
-    }
+    signatures = tf.saved_model.load(version).signatures
+    assert set(signatures) == {"serving_default", "encoded", "classify", "features", "dense"}
     card = json.loads((version / "model_card.json").read_text())
     assert (card["name"], card["seed"], card["dataset"]["train_images"]) == ("all_cnn_c", 0, 40)
     assert card["accuracy"]["images"] == 20 and card["recipe"]["epochs"] == 2

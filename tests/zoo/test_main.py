@@ -13,16 +13,16 @@ def lines(capsys, *argv):
 
 def test_list_shows_every_network_within_80_columns(capsys):
     heading, *networks = lines(capsys, "list")
-    assert heading.split() == ["name", "family", "parameters", "mult-adds", "source"]
+    assert heading.split() == ["name", "family", "parameters", "paper", "mult-adds", "source"]
     assert [line.split()[0] for line in networks] == [*catalog.ENTRIES]
     assert max(map(len, networks)) <= 80
-    assert "all_cnn_c             springenberg     1,369,738     270.8M  arXiv 1412.6806" in networks
+    assert "all_cnn_c           all-cnn      1,369,738    1.4M    270.8M arXiv 1412.6806" in networks
 
 
 @pytest.mark.parametrize(
     "words, names",
     [
-        ("vgg", ["vgg_11", "vgg_16", "vgg_19"]),
+        ("vgg", ["vgg_11", "vgg_16", "vgg_19", "vgg16", "vgg19"]),
         ("CNN_A", ["strided_cnn_a", "convpool_cnn_a", "all_cnn_a"]),
         ("LeCun", ["lenet_5"]),
     ],

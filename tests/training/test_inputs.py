@@ -1,0 +1,67 @@
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from training import inputs
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Correlated pixels of unequal tone in three channels."""
+    random = np.random.default_rng(0)
+    smooth = random.normal(size=(3000, 6, 6, 3)).cumsum(axis=1).cumsum(axis=2)
+    return np.clip(100 + 15 * smooth + [0, 20, 40], 0, 255).astype(np.uint8)
+
+
+def applied(kind, images):
+    given = keras.Input(images.shape[1:], dtype="uint8")
+    x = keras.layers.Rescaling(1 / 255)(given)
+    for layer in inputs.front(kind, images)():
+        x = layer(x)
+    return keras.Model(given, x).predict(images, verbose=0)
+
+
+def test_standard_gives_each_channel_mean_0_and_variance_1(images):
+    seen = applied("standard", images)
+    np.testing.assert_allclose(seen.mean(axis=(0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(seen.var(axis=(0, 1, 2)), 1, rtol=1e-3)
+
+
+def test_contrast_gives_each_image_mean_0_and_norm_55(images):
+    flat = np.asarray(inputs.contrast(images[:10]))
+    np.testing.assert_allclose(flat.mean(axis=1), 0, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(flat, axis=1), 55, rtol=1e-5)
+
+
+def test_zca_leaves_pixels_uncorrelated(images):
+    seen = applied("zca", images).reshape(len(images), -1)
+    plain = np.asarray(inputs.contrast(images))
+    eigenvalues, vectors = np.linalg.eigh(np.cov(plain.T, bias=True))
+    got = vectors.T @ np.cov(seen.T, bias=True) @ vectors
+    np.testing.assert_allclose(got, np.diag(eigenvalues / (eigenvalues + 0.1)), atol=0.01)  # the bias of 0.1
+
+
+def test_zca_stays_closest_to_the_images_it_whitens(images):
+    _, matrix = inputs.whitening(images)
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-8)
+
+
+def test_image_of_one_tone_stays_finite(images):
+    flat = np.full((1, *images.shape[1:]), 7, np.uint8)
+    assert np.isfinite(np.asarray(inputs.contrast(flat))).all()
+
+
+@pytest.mark.parametrize("kind", ["unit", "standard", "zca"])
+def test_weights_carry_the_front_to_a_second_model(images, kind):
+    front = inputs.front(kind, images)
+    first, second = (zoo.build("linear", input_shape=(6, 6, 3), num_classes=2, front=front()) for _ in range(2))
+    second.set_weights(first.get_weights())
+    np.testing.assert_array_equal(first.predict(images[:5], verbose=0), second.predict(images[:5], verbose=0))
+
+
+def test_saved_model_keeps_its_whitening(images, tmp_path):
+    model = zoo.build("linear", input_shape=(6, 6, 3), num_classes=2, front=inputs.front("zca", images)())
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(loaded.predict(images[:5], verbose=0), model.predict(images[:5], verbose=0))
