@@ -5,7 +5,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 FORBIDDEN = {
-    "zoo": {"training", "serving", "grpc", "starlette", "tensorflow_serving"},
+    "zoo": {"training", "serving", "tensorflow", "grpc", "starlette", "tensorflow_serving"},
     "training": {"serving"},
     "serving": {"zoo", "training", "keras"},
     "serving/codec_rest.py": {"tensorflow", "keras", "grpc", "starlette", "tensorflow_serving"},

@@ -1,8 +1,6 @@
-"""TensorFlow's start-up without its notes on oneDNN and absent GPUs, which no environment variable silences."""
+"""TensorFlow's start-up without its notes on oneDNN and absent GPUs."""
 
-import contextlib
-import os
-import sys
+from zoo.quiet import stderr_to_nowhere
 
 
 def import_tensorflow():
@@ -11,17 +9,3 @@ def import_tensorflow():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-
-
-@contextlib.contextmanager
-def stderr_to_nowhere():
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

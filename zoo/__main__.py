@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from zoo import catalog
+from zoo.quiet import stderr_to_nowhere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Describe:
 
     def lines(self):
         catalog.entry(self.name)  # a wrong name is answered before Keras has been imported
-        from zoo import describe
+        with stderr_to_nowhere():
+            from zoo import describe
 
         return describe.describe(self.name, self.input_shape, explain=self.explain, as_json=self.json)
 
