@@ -1,0 +1,122 @@
+"""What callers of one model feel while another loads: their p99 during loading against their p99 before.
+
+    python -m benchmarks.loading
+
+A server process serves All-CNN-C at width 1/3. Two callers ask it at a fixed rate over REST, first with nothing else
+going on, then while versions of a second model, All-CNN-C at width 1, load and unload without pause.
+"""
+
+import contextlib
+import http.client
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import numpy as np
+
+SECONDS, CALLERS, PAUSE_S = 20.0, 2, 0.02
+IMAGE = {"instances": np.zeros((1, 28, 28, 1), int).tolist()}
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        write_model(root, "asked", width=1 / 3, versions=1)
+        write_model(root, "loaded", width=1.0, versions=2)
+        with server(root) as port:
+            post(port, "/v1/config:reload", config(root, loaded_version=1))
+            before_ms = p99_ms(port)
+            loads = []
+            stop = threading.Event()
+            loader = threading.Thread(target=load_without_pause, args=(port, root, loads, stop))
+            loader.start()
+            during_ms = p99_ms(port)
+            stop.set()
+            loader.join()
+    print(f"p99 {before_ms:.1f} ms alone, {during_ms:.1f} ms during {len(loads)} loads")
+    print(f"ratio {during_ms / before_ms:.2f} (at most 2)")
+
+
+def write_model(root, name, *, width, versions):
+    import zoo
+    from training.export import export
+
+    model = zoo.build("all_cnn_c", input_shape=(28, 28, 1), num_classes=10, width=width)
+    for _ in range(versions):
+        export(model, root, name, features=zoo.features(model), class_names=[str(k) for k in range(10)], card={})
+
+
+@contextlib.contextmanager
+def server(root):
+    """A server process for the models under `root`; gives its REST port once it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    flags = [f"--models_root={root}", "--port=0", f"--rest_api_port={port}", "--rest_api_enable_admin"]
+    flags += ["--file_system_poll_wait_seconds=-1"]
+    process = subprocess.Popen([sys.executable, "-m", "serving.server", *flags], stderr=subprocess.PIPE, text=True)
+    try:
+        for line in process.stderr:
+            if "Exporting HTTP/REST API" in line:
+                break
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def config(root, *, loaded_version):
+    def model(name, version):
+        policy = {"specific": {"versions": [version]}}
+        path = str(root / name)
+        return {"name": name, "basePath": path, "modelPlatform": "tensorflow", "modelVersionPolicy": policy}
+
+    return {"modelConfigList": {"config": [model("asked", 1), model("loaded", loaded_version)]}}
+
+
+def load_without_pause(port, root, loads, stop):
+    while not stop.is_set():
+        post(port, "/v1/config:reload", config(root, loaded_version=2 - len(loads) % 2))
+        loads.append(time.monotonic())
+
+
+def p99_ms(port):
+    latencies_s = []
+    callers = [threading.Thread(target=ask, args=(port, latencies_s)) for _ in range(CALLERS)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    return 1000 * float(np.percentile(latencies_s, 99))
+
+
+def ask(port, latencies_s):
+    """Asks every PAUSE_S, on time whatever the last answer took, so that a stall is felt by all it would have hit."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    body = json.dumps(IMAGE)
+    due_s = start_s = time.monotonic()
+    while due_s < start_s + SECONDS:
+        time.sleep(max(0, due_s - time.monotonic()))
+        connection.request("POST", "/v1/models/asked:predict", body)
+        connection.getresponse().read()
+        latencies_s.append(time.monotonic() - due_s)
+        due_s += PAUSE_S
+
+
+def post(port, path, body):
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("POST", path, json.dumps(body))
+    response = connection.getresponse()
+    answer = response.read()
+    if response.status != 200:
+        raise RuntimeError(f"{path}: {response.status} {answer!r}")
+    connection.close()
+
+
+if __name__ == "__main__":
+    main()
