@@ -8,12 +8,12 @@ import collections
 import functools
 import importlib
 import inspect
+import numbers
 
 import keras
 
-from zoo import catalog, grammar
+from zoo import catalog
 from zoo.rows import (
-    CLASSES,
     Activation,
     AveragePool,
     BatchNorm,
@@ -22,9 +22,13 @@ from zoo.rows import (
     Dropout,
     GlobalAverage,
     MaxPool,
+    check_end,
+    ends_in_class_maps,
     shapes,
     sized,
 )
+
+KEYWORDS = {"num_classes": None, "width": 1.0, "weights": None, "front": ()}  # of build, for some networks, if given
 
 
 def build(name, *, input_shape, num_classes=None, width=1.0, weights=None, front=()):
@@ -43,15 +47,15 @@ def build(name, *, input_shape, num_classes=None, width=1.0, weights=None, front
         ValueError: an unknown name (with the nearest one), a bad pattern (with the place), a shape that does not fit
             (with the row at fault), or a keyword that this network has no use for.
     """
-    if len(input_shape) != 3 or not all(isinstance(size, int) and size > 0 for size in input_shape):
+    if len(input_shape) != 3 or not all(isinstance(size, numbers.Integral) and size > 0 for size in input_shape):
         raise ValueError(f"input_shape must be (height, width, channels), such as (32, 32, 3), got {input_shape}.")
     name, function = _function(name)
     takes = inspect.signature(function).parameters
     keywords = {"num_classes": num_classes, "width": width, "weights": weights, "front": front}
-    given = {keyword: value for keyword, value in keywords.items() if value not in (None, 1.0, ())}
+    given = {keyword: value for keyword, value in keywords.items() if value != KEYWORDS[keyword]}
     for keyword in given:
         if keyword not in takes:
-            raise ValueError(f"{name} takes no {keyword}, only {', '.join(k for k in keywords if k in takes)}.")
+            raise ValueError(f"{name} takes no {keyword}, only {', '.join(k for k in KEYWORDS if k in takes)}.")
     if "num_classes" in takes and num_classes is None:
         raise ValueError(f"{name} needs num_classes, the number of classes.")
     return function(name, input_shape=input_shape, **given)
@@ -72,11 +76,7 @@ def from_rows(rows, name, *, input_shape, num_classes, width=1.0, front=()):
         raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
     if width <= 0:
         raise ValueError(f"width must be above 0, got {width}.")
-    if rows[-1:] != (Dense(CLASSES, activation=None),) and not ends_in_class_maps(rows):
-        raise ValueError(
-            "A network ends in class scores without a nonlinearity, FC or CONV(1x1, classes) -> MEAN, "
-            f"and this one in {grammar.format(rows[-2:]).removeprefix('INPUT -> ')}."
-        )
+    check_end(rows)
     images = keras.Input(input_shape, dtype="uint8", name="images")
     x = keras.layers.Rescaling(1 / 255, name="rescale")(images)
     for prepare in front:
@@ -88,14 +88,6 @@ def from_rows(rows, name, *, input_shape, num_classes, width=1.0, front=()):
         x = layer(row, layer_name)(x)
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(x)
     return keras.Model(images, probabilities, name=name)
-
-
-def ends_in_class_maps(rows):
-    """Whether a convolution gives class scores at every position, and their mean is the network's answer."""
-    match rows[-2:]:
-        case Conv(filters=filters, activation=None), GlobalAverage():
-            return filters == CLASSES
-    return False
 
 
 def features(model):
