@@ -55,6 +55,9 @@ class Batched:
         self._is_natural = parameters is None
         self._observe = observe
         self._queues = Queues(workers, self._rules, self._run_batch)
+        self._idle = threading.Condition()
+        self._running = 0
+        self._is_closed = False
         self._independence: dict[tuple[str, tuple[str, ...]], Independence] = {}
         self._batchable = {name for name in servable.signatures if self._may_batch(name)}
 
@@ -128,7 +131,25 @@ class Batched:
         return parts[0]
 
     def close(self) -> None:
+        """As `Servable.close`, after the batches that still run for callers who have given up."""
+        with self._idle:
+            self._is_closed = True
+            self._idle.wait_for(lambda: not self._running)
         self._servable.close()
+
+    def _run(
+        self, signature_name: str, outputs: tuple[str, ...], inputs: Arrays, deadline_s: float | None = None
+    ) -> Arrays:
+        with self._idle:
+            if self._is_closed:
+                raise ServingError(Code.UNAVAILABLE, "The version was unloaded while the request was queued.")
+            self._running += 1
+        try:
+            return self._servable.run(signature_name, inputs, outputs, deadline_s)
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
 
     def _may_batch(self, name: str) -> bool:
         """Naturally, what has free rows in and out and keeps no state; by the rules, what can have rows at all."""
@@ -178,7 +199,7 @@ class Batched:
         self, signature_name: str, outputs: tuple[str, ...], inputs: Arrays, deadline_s: float | None
     ) -> Answer:
         try:
-            return self._servable.run(signature_name, inputs, outputs, deadline_s)
+            return self._run(signature_name, outputs, inputs, deadline_s)
         except ServingError as error:
             return error
         except Exception as error:
@@ -190,7 +211,7 @@ class Batched:
         if not found.is_known:
             found.learn(
                 [request.inputs for request in batch],
-                lambda inputs: self._servable.run(signature_name, inputs, outputs),
+                lambda inputs: self._run(signature_name, outputs, inputs),
             )
             if found.reason:
                 log.info("Requests for %s run apart: %s.", signature_name, found.reason)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -258,7 +259,9 @@ def _to_status(versions: list[VersionStatus]) -> get_model_status_pb2.GetModelSt
 
 def _deadline_s(context: grpc.ServicerContext) -> float | None:
     remaining_s = context.time_remaining()
-    return None if remaining_s is None else time.monotonic() + remaining_s
+    if remaining_s is None or remaining_s > threading.TIMEOUT_MAX:  # some clients say "no deadline" as 292 years
+        return None
+    return time.monotonic() + remaining_s
 
 
 def _cut(message: str) -> str:

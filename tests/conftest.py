@@ -1,7 +1,12 @@
 import contextlib
 import socket
 
+import hypothesis
 import pytest
+
+# A busy machine makes single examples slow; the suite as a whole is what must be fast.
+hypothesis.settings.register_profile("convzoo", deadline=None)
+hypothesis.settings.load_profile("convzoo")
 
 
 @pytest.fixture(scope="session")

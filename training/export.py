@@ -1,4 +1,4 @@
-"""A classifier into the next version directory of a served model: whole or not at all.
+"""A model into the next version directory of a served model: whole or not at all.
 
 models/<name>/<version>/saved_model.pb, variables/, assets/labels.txt, assets.extra/tf_serving_warmup_requests,
                         model_card.json
@@ -17,10 +17,7 @@ from training.warmup import write_warmup_requests
 
 
 def export(model, models_root, name, *, features, class_names, card, sliding=None):
-    """Writes `model` as the next version of `name` and returns the version's directory.
-
-    The directory appears complete or not at all, since a server may be watching; when another process publishes at
-    the same time each gets a version of its own.
+    """Writes the classifier `model` as the next version of `name` and returns the version's directory.
 
     Args:
         model: images uint8 [N, H, W, C] to probabilities float32 [N, num_classes].
@@ -30,11 +27,20 @@ def export(model, models_root, name, *, features, class_names, card, sliding=Non
         card: what model_card.json says, ready for JSON.
         sliding: the model as `zoo.convolutionize` gives it, where it can; then there is a signature `dense`.
     """
+    return export_signatures(signatures(model, features, class_names, sliding), models_root, name, class_names, card)
+
+
+def export_signatures(rows, models_root, name, class_names, card):
+    """Writes the signatures `rows` as the next version of `name` and returns the version's directory.
+
+    The directory appears complete or not at all, since a server may be watching; when another process publishes at
+    the same time each gets a version of its own. Without `class_names` it has no labels.txt.
+    """
     home = Path(models_root) / name
     home.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=home, prefix="unpublished-"))  # no integer, so no server takes it for a version
     try:
-        write_version(scratch, name, signatures(model, features, class_names, sliding), class_names, card)
+        write_version(scratch, name, rows, class_names, card)
         scratch.chmod(0o755)  # mkdtemp's own 0700 would keep out a server that runs as another user
         return publish(scratch, home)
     finally:
@@ -48,7 +54,9 @@ def write_version(folder, name, rows, class_names, card):
         archive.add_endpoint(row.name, row.function, row.inputs)
     archive.write_out(str(folder), verbose=False)
     (folder / "assets").mkdir(exist_ok=True)
-    (folder / "assets" / "labels.txt").write_text("".join(f"{each}\n" for each in class_names), encoding="utf-8")
+    if class_names:
+        lines = "".join(f"{each}\n" for each in class_names)
+        (folder / "assets" / "labels.txt").write_text(lines, encoding="utf-8")
     write_warmup_requests(folder / "assets.extra" / "tf_serving_warmup_requests", name, rows)
     (folder / "model_card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

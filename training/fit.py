@@ -32,24 +32,33 @@ def fit(model, batches, validation, epochs, folder):
     keeper = Keeper(folder, start)
     tensorboard = keras.callbacks.TensorBoard(folder, write_graph=False)
     labels = keras.utils.to_categorical(validation.labels, batches.num_classes)
+    run(model, batches, epochs, keeper, [tensorboard, keeper], (validation.images, labels))
+    with full_disk_in_a_sentence(folder):
+        checkpoints.save_model(folder / "last.keras", model)
+    return keeper.progress
+
+
+def run(model, batches, epochs, keeper, callbacks, validation_data):
+    """Keras's fit from the step where `keeper` is to the end of `epochs`.
+
+    Raises:
+        Interrupted: after Ctrl-C or SIGTERM, with the state saved.
+    """
     with keeper.stops_on_signals():
-        for first, steps in segments(start.step, batches.steps, epochs):
+        for first, steps in segments(keeper.progress.step, batches.steps, epochs):
             model.fit(
                 batches.after(first, epochs),
                 steps_per_epoch=steps,
                 initial_epoch=first // batches.steps,
                 epochs=epochs if first % batches.steps == 0 else first // batches.steps + 1,
-                validation_data=(validation.images, labels),
+                validation_data=validation_data,
                 validation_batch_size=500,
                 shuffle=False,  # the batches come in their order
-                callbacks=[tensorboard, keeper],
+                callbacks=callbacks,
                 verbose=1 if sys.stdout.isatty() else 2,
             )
             if keeper.is_asked_to_stop:
                 raise Interrupted
-    with full_disk_in_a_sentence(folder):
-        checkpoints.save_model(folder / "last.keras", model)
-    return keeper.progress
 
 
 def segments(step, steps_per_epoch, epochs):
@@ -120,6 +129,13 @@ class Keeper(keras.callbacks.Callback):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class StateKeeper(Keeper):
+    """A Keeper of networks without a validation accuracy."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save()
 
 
 @contextlib.contextmanager

@@ -13,21 +13,26 @@ def model_card(config, data, model, accuracy, seconds):
     return {
         "name": config.name or config.model,
         "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
-        "dataset": {
-            "name": data.name,
-            "source": data.source,
-            "classes": data.num_classes,
-            "train_images": len(data.train.labels),
-            "test_images": len(data.test.labels),
-        },
+        "dataset": described(data),
         "recipe": {"name": config.recipe, **dataclasses.asdict(config.chosen_recipe)},
         "seed": config.seed,
         **measured(model, accuracy, seconds),
     }
 
 
+def described(data):
+    """The dataset `data`: where it comes from and its size."""
+    return {
+        "name": data.name,
+        "source": data.source,
+        "classes": data.num_classes,
+        "train_images": len(data.train.labels),
+        "test_images": len(data.test.labels),
+    }
+
+
 def measured(model, accuracy, seconds):
-    """The part of a card that any classifier has: how good it is, what it costs, and what it was made with."""
+    """The part of a card that any classifier has: how good it is, and what any model has."""
     low, high = accuracy.interval
     return {
         "accuracy": {
@@ -37,6 +42,13 @@ def measured(model, accuracy, seconds):
             "correct": accuracy.correct,
             "images": accuracy.total,
         },
+        **made(model, seconds),
+    }
+
+
+def made(model, seconds):
+    """The part of a card that any model has: what it costs, and what it was made with."""
+    return {
         "parameters": model.count_params(),
         "multiply_adds": account(model).total("multiply_adds"),
         "libraries": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
