@@ -117,7 +117,9 @@ def costs(config, data):
     from training.train import build
     from zoo.account import account
 
-    return {model: account(build(train_config(config, model), data)).total("multiply_adds") for model in config.models}
+    return {
+        model: account(build(train_config(config, model), data, ())).total("multiply_adds") for model in config.models
+    }
 
 
 def train_config(config, model, **given):

@@ -41,8 +41,7 @@ def photos(tmp_path_factory):
     return photographs.read(photographs.find(folder / "set", 0), (8, 8, 3), folder / "cache")
 
 
-def train(model, photos, epochs):
-    parts = photographs.part(photos, 0.3, 0)
+def train(model, photos, parts, epochs):
     weights = np.ones(len(photos.labels), np.float32)
     options = {"batch_size": 4, "learning_rate": 0.03, "seed": 0, "logs": photos.file.parent / "logs"}
     return unfreeze.train(model, photos, parts, weights, epochs=epochs, **options)
@@ -56,7 +55,7 @@ class Trained:
         self.model = network()
         unfreeze.unfreeze(self.model, 1)
         self.before = self.model.get_weights()
-        self.losses = train(self.model, photos, epochs=8)
+        self.losses = train(self.model, photos, photographs.part(photos, 0.3, 0), epochs=8)
         self.after = self.model.get_weights()
 
 
@@ -79,9 +78,9 @@ def test_same_seed_gives_the_same_weights(trained, photos):
 
 def test_training_that_makes_it_worse_leaves_the_weights_as_they_were(trained, photos):
     wrong = dataclasses.replace(photos, labels=photos.labels.copy())
-    training = photographs.part(photos, 0.3, 0).training
-    wrong.labels[training] = 1 - wrong.labels[training]
-    losses = train(trained.model, wrong, epochs=1)
+    parts = photographs.part(photos, 0.3, 0)
+    wrong.labels[parts.training] = 1 - wrong.labels[parts.training]
+    losses = train(trained.model, wrong, parts, epochs=1)
     assert losses.after >= losses.before
     for one, other in zip(trained.model.get_weights(), trained.after, strict=True):
         np.testing.assert_array_equal(one, other)
