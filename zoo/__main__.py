@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from zoo import catalog
-from zoo.quiet import stderr_to_nowhere
+from zoo.quiet import import_keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +41,11 @@ class Describe:
         return tuple(map(int, sizes))
 
     def lines(self):
-        catalog.entry(self.name)  # a wrong name is answered before Keras has been imported
-        with stderr_to_nowhere():
-            from zoo import describe
+        entry = catalog.entry(self.name)
+        if isinstance(entry, catalog.Table):
+            entry.check(self.input_shape or entry.input_shape)
+        import_keras()  # after what can be refused without it: it takes seconds
+        from zoo import describe
 
         return describe.describe(self.name, self.input_shape, explain=self.explain, as_json=self.json)
 

@@ -24,15 +24,23 @@ from zoo.sprint import SPRINT_ALL_CONV, SPRINT_POOL
 
 
 class Table(NamedTuple):
-    """A network that is a table of rows; `published` is the number of parameters as its source prints it."""
+    """A network that is a table of rows.
+
+    `parameters` is exact at `input_shape` and `num_classes`, None for a pattern; `published` is what its source prints.
+    """
 
     family: str
     rows: tuple
     input_shape: tuple[int, int, int]
     num_classes: int
-    parameters: int
+    parameters: int | None
     published: str
     source: str
+
+    def check(self, input_shape):
+        """Raises the ValueError with which `build` would refuse these rows for such images; needs no Keras."""
+        rows.check_end(self.rows)
+        rows.shapes(rows.sized(self.rows, self.num_classes), input_shape)
 
     @property
     def multiply_adds(self):
@@ -114,8 +122,7 @@ def entry(name):
     if name in ENTRIES:
         return ENTRIES[name]
     if grammar.is_pattern(name):
-        network = grammar.parse(name)
-        return Table("pattern", network, *CIFAR, rows.parameters(rows.sized(network, 10), CIFAR[0]), "", NOTES)
+        return Table("pattern", grammar.parse(name), *CIFAR, None, "", NOTES)
     close = difflib.get_close_matches(name, ENTRIES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise UnknownModel(f"Unknown model {name!r}.{hint} Known models: {', '.join(ENTRIES)}.")

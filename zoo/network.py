@@ -8,12 +8,12 @@ import collections
 import functools
 import importlib
 import inspect
+import numbers
 
 import keras
 
-from zoo import catalog, grammar
+from zoo import catalog
 from zoo.rows import (
-    CLASSES,
     Activation,
     AveragePool,
     BatchNorm,
@@ -22,9 +22,14 @@ from zoo.rows import (
     Dropout,
     GlobalAverage,
     MaxPool,
+    check_end,
+    ends_in_class_maps,
     shapes,
     sized,
 )
+
+L = keras.layers
+KEYWORDS = {"num_classes": None, "width": 1.0, "weights": None, "front": ()}  # of build, for some networks, if given
 
 
 def build(name, *, input_shape, num_classes=None, width=1.0, weights=None, front=()):
@@ -43,15 +48,15 @@ def build(name, *, input_shape, num_classes=None, width=1.0, weights=None, front
         ValueError: an unknown name (with the nearest one), a bad pattern (with the place), a shape that does not fit
             (with the row at fault), or a keyword that this network has no use for.
     """
-    if len(input_shape) != 3 or not all(isinstance(size, int) and size > 0 for size in input_shape):
+    if len(input_shape) != 3 or not all(isinstance(size, numbers.Integral) and size > 0 for size in input_shape):
         raise ValueError(f"input_shape must be (height, width, channels), such as (32, 32, 3), got {input_shape}.")
     name, function = _function(name)
     takes = inspect.signature(function).parameters
     keywords = {"num_classes": num_classes, "width": width, "weights": weights, "front": front}
-    given = {keyword: value for keyword, value in keywords.items() if value not in (None, 1.0, ())}
+    given = {keyword: value for keyword, value in keywords.items() if value != KEYWORDS[keyword]}
     for keyword in given:
         if keyword not in takes:
-            raise ValueError(f"{name} takes no {keyword}, only {', '.join(k for k in keywords if k in takes)}.")
+            raise ValueError(f"{name} takes no {keyword}, only {', '.join(k for k in KEYWORDS if k in takes)}.")
     if "num_classes" in takes and num_classes is None:
         raise ValueError(f"{name} needs num_classes, the number of classes.")
     return function(name, input_shape=input_shape, **given)
@@ -72,30 +77,18 @@ def from_rows(rows, name, *, input_shape, num_classes, width=1.0, front=()):
         raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
     if width <= 0:
         raise ValueError(f"width must be above 0, got {width}.")
-    if rows[-1:] != (Dense(CLASSES, activation=None),) and not ends_in_class_maps(rows):
-        raise ValueError(
-            "A network ends in class scores without a nonlinearity, FC or CONV(1x1, classes) -> MEAN, "
-            f"and this one in {grammar.format(rows[-2:]).removeprefix('INPUT -> ')}."
-        )
+    check_end(rows)
     images = keras.Input(input_shape, dtype="uint8", name="images")
-    x = keras.layers.Rescaling(1 / 255, name="rescale")(images)
+    x = L.Rescaling(1 / 255, name="rescale")(images)
     for prepare in front:
         x = prepare(x)
     table = sized(rows, num_classes, width)
     for row, shape, layer_name in zip(table, shapes(table, x.shape[1:]), layer_names(rows), strict=False):
         if isinstance(row, Dense) and len(shape) > 1:
-            x = keras.layers.Flatten(name=f"flatten_{layer_name}")(x)
+            x = L.Flatten(name=f"flatten_{layer_name}")(x)
         x = layer(row, layer_name)(x)
-    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(x)
+    probabilities = L.Softmax(name="probabilities", dtype="float32")(x)
     return keras.Model(images, probabilities, name=name)
-
-
-def ends_in_class_maps(rows):
-    """Whether a convolution gives class scores at every position, and their mean is the network's answer."""
-    match rows[-2:]:
-        case Conv(filters=filters, activation=None), GlobalAverage():
-            return filters == CLASSES
-    return False
 
 
 def features(model):
@@ -106,9 +99,9 @@ def features(model):
     """
     if "class_maps" in {layer.name for layer in model.layers}:
         x = model.get_layer("class_maps").input
-        return keras.Model(model.input, keras.layers.GlobalAveragePooling2D(name="features", dtype="float32")(x))
+        return keras.Model(model.input, L.GlobalAveragePooling2D(name="features", dtype="float32")(x))
     x = model.get_layer("logits").input
-    return keras.Model(model.input, keras.layers.Activation("linear", name="features", dtype="float32")(x))
+    return keras.Model(model.input, L.Activation("linear", name="features", dtype="float32")(x))
 
 
 def layer_names(rows):
@@ -122,39 +115,29 @@ def layer_names(rows):
 
 
 def layer(row, name):
-    """The one Keras layer of `row`."""
+    """The one Keras layer of `row`; weights start He-normal."""
     match row:
         case Conv():
-            return keras.layers.Conv2D(
-                row.filters,
-                row.kernel,
-                row.stride,
-                row.padding,
-                activation=row.activation,
-                use_bias=row.bias,
-                kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out"),
-                name=name,
+            he = keras.initializers.VarianceScaling(2.0, "fan_out")
+            window = {"kernel_size": row.kernel, "strides": row.stride, "padding": row.padding}
+            return L.Conv2D(
+                row.filters, **window, activation=row.activation, use_bias=row.bias, kernel_initializer=he, name=name
             )
         case Dense():
-            return keras.layers.Dense(
-                row.units,
-                activation=row.activation,
-                kernel_initializer="he_normal",
-                name=name,
-            )
+            return L.Dense(row.units, row.activation, kernel_initializer="he_normal", name=name)
         case MaxPool():
-            return keras.layers.MaxPooling2D(row.size, row.stride, row.padding, name=name)
+            return L.MaxPooling2D(row.size, row.stride, row.padding, name=name)
         case AveragePool():
-            return keras.layers.AveragePooling2D(row.size, row.stride, row.padding, name=name)
+            return L.AveragePooling2D(row.size, row.stride, row.padding, name=name)
         case GlobalAverage():
-            return keras.layers.GlobalAveragePooling2D(name=name)
+            return L.GlobalAveragePooling2D(name=name)
         case Dropout():
-            return keras.layers.Dropout(row.rate, name=name)
+            return L.Dropout(row.rate, name=name)
         case Activation():
-            return keras.layers.Activation(row.function, name=name)
+            return L.Activation(row.function, name=name)
         case BatchNorm():
             # Keras's own momentum, 0.99, lags hundreds of steps behind: more than a short training's last epoch
-            return keras.layers.BatchNormalization(momentum=0.9, name=name)
+            return L.BatchNormalization(momentum=0.9, name=name)
     raise TypeError(f"{row!r} is not a row of an architecture table.")
 
 

@@ -1,13 +1,20 @@
-"""Keeps quiet what a library's C++ prints while it is imported: no environment variable silences all of TensorFlow."""
+"""Keras's start without TensorFlow's notes on oneDNN and absent GPUs, which no environment variable silences."""
 
 import contextlib
 import os
 import sys
 
 
+def import_keras():
+    """Imports Keras and lets it look for devices; what TensorFlow's C++ prints meanwhile goes nowhere."""
+    with stderr_to_nowhere():
+        import keras
+
+        keras.distribution.list_devices()
+
+
 @contextlib.contextmanager
 def stderr_to_nowhere():
-    """Within it, nothing that this process writes to standard error is seen."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

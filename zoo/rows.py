@@ -185,6 +185,23 @@ def _sized(row, num_classes, width):
     return dataclasses.replace(row, **{field: num_classes if size == CLASSES else max(1, round(size * width))})
 
 
+def ends_in_class_maps(rows):
+    """Whether a convolution gives class scores at every position, and their mean is the network's answer."""
+    match rows[-2:]:
+        case Conv(filters=filters, activation=None), GlobalAverage():
+            return filters == CLASSES
+    return False
+
+
+def check_end(rows):
+    """Raises ValueError unless the rows end in class scores as they are, FC or CONV(1x1, classes) -> MEAN."""
+    if rows[-1:] != (Dense(CLASSES, activation=None),) and not ends_in_class_maps(rows):
+        raise ValueError(
+            "A network ends in class scores without a nonlinearity, FC or CONV(1x1, classes) -> MEAN, "
+            f"and this one in {' -> '.join(map(str, rows[-2:])) or 'INPUT'}."
+        )
+
+
 def shapes(rows, input_shape):
     """The shape that each row is given, and last what the network gives: one more than there are rows.
 

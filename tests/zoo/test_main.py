@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -92,6 +94,14 @@ def test_describe_prints_json(capsys):
             ["describe", "all_cnn_c", "--input", "32x32"],
             "--input is height x width x channels, such as 32x32x3, and got",
         ),
+        (
+            ["describe", "alexnet", "--input", "224x224x3"],
+            "Row 1, CONV(11x11, 96, stride 4, valid) -> RELU, is given 224",
+        ),
+        (
+            ["describe", "INPUT -> CONV"],
+            "A network ends in class scores without a nonlinearity, FC or CONV(1x1, classes)",
+        ),
         (["list", "--filter", "zzz"], "No network has 'zzz' in its name, family or source; `python -m zoo list` shows"),
     ],
 )
@@ -100,3 +110,10 @@ def test_a_wrong_name_or_pattern_ends_with_a_sentence_and_status_2(capsys, argv,
         main(argv)
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(sentence)
+
+
+def test_nothing_but_the_table_is_printed():
+    done = subprocess.run([sys.executable, "-m", "zoo", "describe", "linear"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith("layer ")
+    assert done.stderr == ""

@@ -27,6 +27,11 @@ def test_a_pattern_is_built_like_a_name():
     assert [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)] == [256, 4]
 
 
+def test_a_pattern_too_deep_for_cifar_fits_larger_images():
+    model = zoo.build("INPUT -> [CONV(3x3, 4) -> RELU -> POOL]*6 -> FC", input_shape=(64, 64, 3), num_classes=1)
+    assert model.output_shape == (None, 1)
+
+
 def test_hidden_weights_start_he_normal_by_what_a_layer_gives():
     keras.utils.set_random_seed(0)
     kernel = zoo.build("all_cnn_c", input_shape=(32, 32, 3), num_classes=10).get_layer("conv4").kernel.numpy()
