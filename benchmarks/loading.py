@@ -19,11 +19,14 @@ import time
 
 import numpy as np
 
+from training.quiet import import_tensorflow
+
 SECONDS, CALLERS, PAUSE_S = 20.0, 2, 0.02
 IMAGE = {"instances": np.zeros((1, 28, 28, 1), int).tolist()}
 
 
 def main():
+    import_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         write_model(root, "asked", width=1 / 3, versions=1)
