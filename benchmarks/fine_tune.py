@@ -8,7 +8,6 @@ augmentation; the seconds of each stage, the peak memory, and features per secon
 """
 
 import dataclasses
-import json
 import os
 import subprocess
 import sys
@@ -122,20 +121,28 @@ def from_scratch(config, folder):
 
 
 def features_per_second(config, folder):
-    """Of the stage that computes them against Keras's predict on pictures that lie decoded in memory, in turns."""
+    """Of the stage that computes them against Keras's predict on pictures that lie decoded in memory.
+
+    In turns, so that what else the machine does slows both; the medians of some rounds. Both trace anew each time.
+    """
     import zoo
     from training import features
 
     photos, parts = pictures(config, folder)
     model = zoo.features(zoo.build(config.backbone, input_shape=photos.image_shape, num_classes=photos.num_classes))
     images = photos.images(parts.test)
-    rates = {"predict": [], "stage": []}
-    for _ in range(ROUNDS):
-        rates["predict"].append(rate(lambda: model.predict(images, batch_size=features.BATCH_SIZE, verbose=0), images))
-        rates["stage"].append(rate(lambda: features.compute("Features", model, photos, parts.test), images))
-    predict, stage = (float(np.median(rates[name])) for name in ("predict", "stage"))
-    print(json.dumps({name: [round(each) for each in values] for name, values in rates.items()}))
-    print(f"features: {stage:.0f} a second, bare predict {predict:.0f}: ratio {stage / predict:.2f}")
+
+    def predict():
+        model.make_predict_function(force=True)
+        model.predict(images, batch_size=features.BATCH_SIZE, verbose=0)
+
+    def stage():
+        features.compute("Features", model, photos, parts.test)
+
+    rounds = [(rate(predict, images), rate(stage, images)) for _ in range(ROUNDS)]
+    bare, ours = np.median(rounds, axis=0)
+    ratio = np.median([ours / bare for bare, ours in rounds])
+    print(f"features: {ours:.0f} a second, bare predict {bare:.0f}: ratio {ratio:.2f}")
 
 
 def rate(compute, images):
