@@ -2,10 +2,11 @@
 
 import asyncio
 import collections
+import time
 from collections.abc import Sequence
 
 from serving import inference
-from serving.errors import ServingError
+from serving.errors import Code, ServingError
 from serving.servable import QueuedServable
 from serving.signature import Arrays
 
@@ -28,15 +29,20 @@ class Answers:
         output_filter: Sequence[str] = (),
         deadline_s: float | None = None,
     ) -> Arrays:
-        """As `inference.predict`. Where the task is cancelled meanwhile, the batcher is told."""
+        """As `inference.predict`, and DEADLINE_EXCEEDED at the deadline even if the model still runs.
+
+        Where the task is cancelled meanwhile, the batcher is told.
+        """
         prepared = inference.prepared(servable, signature_name, inputs, output_filter)
         future: asyncio.Future[Arrays] = self._loop.create_future()
         request = servable.submit(signature_name, *prepared, deadline_s, lambda answer: self._arrive(future, answer))
+        timer = None if deadline_s is None else self._loop.call_later(deadline_s - time.monotonic(), expire, future)
         try:
             return await future
-        except asyncio.CancelledError:
-            request.cancel()
-            raise
+        finally:
+            request.cancel()  # without effect on what has run
+            if timer is not None:
+                timer.cancel()
 
     def _arrive(self, future: asyncio.Future[Arrays], answer: Answer) -> None:
         self._arrived.append((future, answer))
@@ -54,3 +60,8 @@ class Answers:
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+def expire(future: asyncio.Future[Arrays]) -> None:
+    if not future.done():
+        future.set_exception(ServingError(Code.DEADLINE_EXCEEDED, "The deadline passed before the model had answered."))
