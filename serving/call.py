@@ -14,7 +14,7 @@ import numpy as np
 
 from serving.errors import Code, ServingError
 from serving.inference import DEFAULT_SIGNATURE
-from serving.metrics import Metrics
+from serving.metrics import Kind, Metrics
 from serving.request_log import RequestLog
 from serving.versions import Version
 
@@ -84,17 +84,19 @@ class Call:
             self._observer.metrics.runtime_latency.labels(self.spec.name, self.api, "TF1").observe(seconds * 1e6)
 
     def _count(self, spec: ModelSpec, code: Code, seconds: float) -> None:
-        metrics = self._observer.metrics
-        name = self._served_name()
-        labels = (name, str(self.version.version) if self.version else "", spec.signature_name if self.version else "")
-        metrics.request_count.labels(name, code.name).inc()
-        metrics.requests.labels(*labels, self.api, self.entrypoint, code.name).inc()
-        if code is not Code.OK:
-            return
-        metrics.request_latency.labels(name, self.api, self.entrypoint).observe(seconds * 1e6)
-        metrics.latency_seconds.labels(*labels, self.api, self.entrypoint).observe(seconds)
-        metrics.example_counts.labels(name).observe(self.examples)
-        metrics.example_total.labels(name).inc(self.examples)
+        version = self.version
+        number = str(version.version) if version else ""
+        # A name that is none must not become a label: anyone could fill the server's memory with them.
+        signature_name = spec.signature_name if version and version.has_signature(spec.signature_name) else ""
+        kind = Kind(self._served_name(), number, signature_name, self.api, self.entrypoint, code)
+        series = self._observer.metrics.of(kind)
+        series.request_count.inc()
+        series.requests.inc()
+        if code is Code.OK:
+            series.request_latency.observe(seconds * 1e6)
+            series.latency_seconds.observe(seconds)
+            series.example_counts.observe(self.examples)
+            series.example_total.inc(self.examples)
 
     def _served_name(self) -> str:
         """The model's name, empty for one nobody serves: as a label it would let anyone fill the server's memory."""

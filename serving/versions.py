@@ -55,6 +55,9 @@ class Version:
             if not self.in_flight:
                 self.idle.notify_all()
 
+    def has_signature(self, name: str) -> bool:
+        return self.servable is not None and name in self.servable.signatures
+
     @property
     def loaded(self) -> QueuedServable:
         if self.servable is None:
