@@ -23,6 +23,20 @@ def stateful_signatures(graph: Any, names: Iterable[str], definitions: Mapping[s
     return frozenset(name for name in names if writes(name))
 
 
+def sharing_signatures(
+    graph: Any, names: Iterable[str], definitions: Mapping[str, Any], stateful: frozenset[str]
+) -> frozenset[str]:
+    """Those of `names` that read a variable which a `stateful` signature holds too, and may write."""
+    nodes = {node.name: node for node in graph.node}
+
+    def variables(name: str) -> set[str]:
+        outputs = [node_of(info.name) for info in definitions[name].outputs.values()]
+        return {node.name for node in needed(outputs, nodes, {}) if node.op.startswith(("VarHandleOp", "Variable"))}
+
+    held = set().union(*map(variables, stateful))
+    return frozenset(name for name in names if name not in stateful and held & variables(name))
+
+
 def has_convolutions(graph: Any) -> bool:
     functions = (function.node_def for function in graph.library.function)
     return any(node.op in CONVOLUTIONS for nodes in (graph.node, *functions) for node in nodes)

@@ -23,6 +23,7 @@ from tensorflow.python.grappler import tf_optimizer
 from serving.engine_check import UnequalError, check
 from serving.errors import Code, ServingError
 from serving.graph_cut import Cut, Graph, NotCutError, cut, node_of
+from serving.graph_state import sharing_signatures
 from serving.servable import EngineOptions, batches_at_a_time
 from serving.signature import Arrays, Signature
 from serving.tensorflow_engine import GraphSession, TensorFlowServable, check_deadline, return_freed_memory, shape_text
@@ -160,15 +161,23 @@ class OpenVinoServable:
 
 def convert(servable: TensorFlowServable, options: EngineOptions) -> tuple[dict[str, Plan], dict[str, str]]:
     """A plan for each signature that can have one, and for every signature the engine and the reason."""
+    sharing: frozenset[str] = frozenset()
+    if servable.stateful:
+        whole = servable.graph_session.graph.as_graph_def()
+        sharing = sharing_signatures(whole, servable.signatures, servable.signature_defs, servable.stateful)
+    report = dict.fromkeys(servable.stateful, "tensorflow: it keeps state")
+    report |= dict.fromkeys(sharing, "tensorflow: another signature may write its variables")
+    names = [name for name in servable.signatures if name not in report]
+    if not names:
+        return {}, report
     try:
-        frozen = frozen_graph(servable)
+        frozen = frozen_graph(servable, names)
     except Exception as error:  # the converters raise whatever they meet
         reason = f"tensorflow: its variables cannot be made constants: {first_line(error)}"
-        return {}, dict.fromkeys(servable.signatures, reason)
+        return {}, report | dict.fromkeys(names, reason)
     graph = Graph(frozen)
     cuts: dict[str, Cut] = {}
-    report = {}
-    for name in servable.signatures:
+    for name in names:
         definition = servable.signature_defs[name]
         outputs = {key: info.name for key, info in definition.outputs.items()}
         try:
@@ -190,12 +199,12 @@ def convert(servable: TensorFlowServable, options: EngineOptions) -> tuple[dict[
     return plans, {name: report[name] for name in servable.signatures}
 
 
-def frozen_graph(servable: TensorFlowServable) -> graph_pb2.GraphDef:
-    """The servable's graph with constants for variables and the calls inlined.
+def frozen_graph(servable: TensorFlowServable, names: Sequence[str]) -> graph_pb2.GraphDef:
+    """The graph of the signatures `names` with constants for variables and the calls inlined.
 
     Raises whatever the converters raise, for one where a signature writes a variable.
     """
-    definitions = [servable.signature_defs[name] for name in servable.signatures]
+    definitions = [servable.signature_defs[name] for name in names]
     tensors = [info.name for definition in definitions for info in definition.outputs.values()]
     session = servable.graph_session
     constants = convert_to_constants.convert_variables_to_constants_from_session_graph(
