@@ -4,6 +4,7 @@ A `Call` is a context manager around the work. It knows what was asked and which
 it counts and logs the request, however it ended.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -56,7 +57,7 @@ class Call:
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: TracebackType | None) -> None:
         seconds = time.perf_counter() - self._start_s
-        code = Code.OK if error is None else error.code if isinstance(error, ServingError) else Code.INTERNAL
+        code = code_of(error)
         if self.spec is not None:
             self._count(self.spec, code, seconds)
         log = self._observer.request_log
@@ -74,11 +75,13 @@ class Call:
         """Runs the model and notes the time that took."""
         started_s = time.perf_counter()
         result = run(*args, **kwargs)
-        if self.spec is not None:
-            self._observer.metrics.runtime_latency.labels(self.spec.name, self.api, "TF1").observe(
-                (time.perf_counter() - started_s) * 1e6
-            )
+        self.ran(time.perf_counter() - started_s)
         return result
+
+    def ran(self, seconds: float) -> None:
+        """Notes the time that the model took."""
+        if self.spec is not None:
+            self._observer.metrics.runtime_latency.labels(self.spec.name, self.api, "TF1").observe(seconds * 1e6)
 
     def _count(self, spec: ModelSpec, code: Code, seconds: float) -> None:
         metrics = self._observer.metrics
@@ -112,3 +115,12 @@ class Call:
             "request_bytes": self.request_bytes,
             "inputs": {name: [array.dtype.name, list(array.shape)] for name, array in self.inputs.items()},
         }
+
+
+def code_of(error: BaseException | None) -> Code:
+    """The status with which a call ends that this error ended."""
+    if error is None:
+        return Code.OK
+    if isinstance(error, ServingError):
+        return error.code
+    return Code.CANCELLED if isinstance(error, asyncio.CancelledError) else Code.INTERNAL
