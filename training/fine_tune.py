@@ -81,7 +81,7 @@ def main(argv=None):
         try:
             fine_tune(config)
         except KeyboardInterrupt:
-            print("\nStopped. Finished stages are kept: the same command reads no picture twice.")
+            print("\nStopped. What finished stages read and computed is kept for the same command.")
             raise SystemExit(130) from None
 
 

@@ -20,7 +20,7 @@ from training.checkpoints import written_whole
 from training.errors import InputError
 from training.progress import progress
 
-CHUNK = 128  # pictures decoded between two writes
+CHUNK = 32  # pictures decoded between two writes
 NAMED = 10  # pairs of duplicates told in full
 
 

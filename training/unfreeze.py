@@ -46,23 +46,13 @@ def train(model, photographs, parts, weights, *, epochs, batch_size, learning_ra
         logs: folder for TensorBoard.
         patience: epochs without a lower validation loss after which it stops.
     """
-    steps = epochs * -(-len(parts.training) // batch_size)
-    warmup_steps = max(1, round(WARMUP * steps))
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warmup_steps), warmup_target=learning_rate, warmup_steps=warmup_steps
-    )
-    model.compile(
-        keras.optimizers.Adam(rate),
-        "sparse_categorical_crossentropy",
-        weighted_metrics=["accuracy"],
-        jit_compile=False,  # as in recipes.py: slower on a CPU
-    )
+    compile_for(model, epochs * -(-len(parts.training) // batch_size), learning_rate)
     held_out = batches(photographs, parts.validation, weights, batch_size)
     untouched = model.get_weights()
     before = model.evaluate(held_out, verbose=0)[0]
     stopping = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
     history = model.fit(
-        augmented(batches(photographs, parts.training, weights, batch_size, seed), photographs.image_shape, seed),
+        augmented(batches(photographs, parts.training, weights, batch_size, seed), seed),
         validation_data=held_out,
         epochs=epochs,
         shuffle=False,  # the batches are
@@ -73,6 +63,20 @@ def train(model, photographs, parts, weights, *, epochs, batch_size, learning_ra
     if not after < before:
         model.set_weights(untouched)
     return Losses(before, after)
+
+
+def compile_for(model, steps, learning_rate):
+    """Gives `model` its loss and optimizer for a training of `steps` steps in all."""
+    warmup_steps = max(1, round(WARMUP * steps))
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warmup_steps), warmup_target=learning_rate, warmup_steps=warmup_steps
+    )
+    model.compile(
+        keras.optimizers.Adam(rate),
+        "sparse_categorical_crossentropy",
+        weighted_metrics=["accuracy"],
+        jit_compile=False,  # as in recipes.py: slower on a CPU
+    )
 
 
 def batches(photographs, indices, weights, batch_size, seed=None):
@@ -88,7 +92,7 @@ def batches(photographs, indices, weights, batch_size, seed=None):
     return rows.batch(batch_size).map(read, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def augmented(dataset, image_shape, seed):
+def augmented(dataset, seed):
     """The batches with every photograph cropped, flipped and coloured anew each time."""
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
 
