@@ -29,6 +29,11 @@ class Waiting:
     def cancel(self) -> None:
         self.is_cancelled = True
 
+    def refusal(self) -> ServingError:
+        if self.is_cancelled:
+            return ServingError(Code.CANCELLED, "The client has gone.")
+        return ServingError(Code.DEADLINE_EXCEEDED, "The deadline passed while the request was queued.")
+
     def is_late(self, now_s: float) -> bool:
         return self.is_cancelled or (self.deadline_s is not None and self.deadline_s <= now_s)
 
@@ -62,15 +67,12 @@ class Queues:
 
     def put(self, key: Hashable, requests: Sequence[Waiting]) -> None:
         """Raises ServingError: UNAVAILABLE where the queue has no room for all of them."""
-        rows = sum(waiting.rows for waiting in requests)
+        rows = sum(self._share(waiting) for waiting in requests)
         with self._lock:
             queue = self._queues.get(key)
             if queue is None:
                 queue = self._queues[key] = Queue()
-            if (
-                queue.waiting
-                and queue.rows + rows > self._rules.max_enqueued_batches * self._rules.execution_batch_size
-            ):
+            if queue.rows + rows > self._rules.max_enqueued_batches * self._rules.execution_batch_size:
                 raise ServingError(
                     Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
                 )
@@ -79,6 +81,10 @@ class Queues:
             starts = self._starts(key, queue)
         if starts:
             self._workers.put(functools.partial(self._turn, key, queue))
+
+    def _share(self, waiting: Waiting) -> int:
+        """Its rows in the queue's length, where a batch of its own counts as one."""
+        return min(waiting.rows, self._rules.execution_batch_size)
 
     def _starts(self, key: Hashable, queue: Queue) -> bool:
         """Whether a batch of the queue is to run now. One that has time left before its timeout sets a timer."""
@@ -107,7 +113,7 @@ class Queues:
         with self._lock:
             batch, late = self._take(queue)
         for waiting in late:
-            waiting.done(ServingError(Code.DEADLINE_EXCEEDED, "The deadline passed while the request was queued."))
+            waiting.done(waiting.refusal())
         if batch:
             self._run_batch(key, batch)
         with self._lock:
@@ -129,7 +135,7 @@ class Queues:
             if not is_late and batch and rows + waiting.rows > self._rules.execution_batch_size:
                 break
             queue.waiting.popleft()
-            queue.rows -= waiting.rows
+            queue.rows -= self._share(waiting)
             rows += 0 if is_late else waiting.rows
             (late if is_late else batch).append(waiting)
         return batch, late

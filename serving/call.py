@@ -4,6 +4,7 @@ A `Call` is a context manager around the work. It knows what was asked and which
 it counts and logs the request, however it ended.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -13,7 +14,7 @@ import numpy as np
 
 from serving.errors import Code, ServingError
 from serving.inference import DEFAULT_SIGNATURE
-from serving.metrics import Metrics
+from serving.metrics import Kind, Metrics
 from serving.request_log import RequestLog
 from serving.versions import Version
 
@@ -56,7 +57,7 @@ class Call:
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: TracebackType | None) -> None:
         seconds = time.perf_counter() - self._start_s
-        code = Code.OK if error is None else error.code if isinstance(error, ServingError) else Code.INTERNAL
+        code = code_of(error)
         if self.spec is not None:
             self._count(self.spec, code, seconds)
         log = self._observer.request_log
@@ -74,24 +75,28 @@ class Call:
         """Runs the model and notes the time that took."""
         started_s = time.perf_counter()
         result = run(*args, **kwargs)
-        if self.spec is not None:
-            self._observer.metrics.runtime_latency.labels(self.spec.name, self.api, "TF1").observe(
-                (time.perf_counter() - started_s) * 1e6
-            )
+        self.ran(time.perf_counter() - started_s)
         return result
 
+    def ran(self, seconds: float) -> None:
+        """Notes the time that the model took."""
+        if self.spec is not None:
+            self._observer.metrics.runtime_latency.labels(self.spec.name, self.api, "TF1").observe(seconds * 1e6)
+
     def _count(self, spec: ModelSpec, code: Code, seconds: float) -> None:
-        metrics = self._observer.metrics
-        name = self._served_name()
-        labels = (name, str(self.version.version) if self.version else "", spec.signature_name if self.version else "")
-        metrics.request_count.labels(name, code.name).inc()
-        metrics.requests.labels(*labels, self.api, self.entrypoint, code.name).inc()
-        if code is not Code.OK:
-            return
-        metrics.request_latency.labels(name, self.api, self.entrypoint).observe(seconds * 1e6)
-        metrics.latency_seconds.labels(*labels, self.api, self.entrypoint).observe(seconds)
-        metrics.example_counts.labels(name).observe(self.examples)
-        metrics.example_total.labels(name).inc(self.examples)
+        version = self.version
+        number = str(version.version) if version else ""
+        # A name that is none must not become a label: anyone could fill the server's memory with them.
+        signature_name = spec.signature_name if version and version.has_signature(spec.signature_name) else ""
+        kind = Kind(self._served_name(), number, signature_name, self.api, self.entrypoint, code)
+        series = self._observer.metrics.of(kind)
+        series.request_count.inc()
+        series.requests.inc()
+        if code is Code.OK:
+            series.request_latency.observe(seconds * 1e6)
+            series.latency_seconds.observe(seconds)
+            series.example_counts.observe(self.examples)
+            series.example_total.inc(self.examples)
 
     def _served_name(self) -> str:
         """The model's name, empty for one nobody serves: as a label it would let anyone fill the server's memory."""
@@ -112,3 +117,12 @@ class Call:
             "request_bytes": self.request_bytes,
             "inputs": {name: [array.dtype.name, list(array.shape)] for name, array in self.inputs.items()},
         }
+
+
+def code_of(error: BaseException | None) -> Code:
+    """The status with which a call ends that this error ended."""
+    if error is None:
+        return Code.OK
+    if isinstance(error, ServingError):
+        return error.code
+    return Code.CANCELLED if isinstance(error, asyncio.CancelledError) else Code.INTERNAL

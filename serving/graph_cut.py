@@ -93,16 +93,23 @@ def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cu
 def parts(graph: "Graph", live: Sequence[str]) -> tuple[set[str], set[str], set[str]]:
     """The nodes before the network, in it and after it; constants belong to none, since each part can have its own."""
     users = graph.users(live)
-    foreign = {name for name in live if graph.is_foreign(name)}
+    looped = in_loops(graph, live, users)
+    foreign = {name for name in live if graph.is_foreign(name) or name in looped}
     varying = reach((name for name in live if graph.nodes[name].op in PLACEHOLDERS), users)
     varying = {name for name in varying if graph.nodes[name].op != "Const"}
-    products = [name for name in live if graph.nodes[name].op in PRODUCTS and name in varying]
+    products = [name for name in live if graph.nodes[name].op in PRODUCTS and name in varying - looped]
     after = reach(reach((user for name in products for user in users[name]), users) & foreign, users)
     before = set(graph.ancestors(foreign & varying - after)) & varying
     network = varying - before - after
     if network.isdisjoint(products):
         raise NotCutError("there is no convolution or matrix product outside loops in it")
     return before, network, after
+
+
+def in_loops(graph: "Graph", live: Sequence[str], users: Mapping[str, Sequence[str]]) -> set[str]:
+    """The nodes of the loops' bodies, from a loop's Enter to its Exit: a decoder may have products of its own."""
+    until_exit = {name: [] if graph.nodes[name].op in ("Exit", "RefExit") else users[name] for name in live}
+    return reach((name for name in live if graph.nodes[name].op in ("Enter", "RefEnter")), until_exit)
 
 
 def refuse_state(graph: "Graph", live: Iterable[str]) -> None:

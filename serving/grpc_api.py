@@ -29,6 +29,7 @@ from serving.classification import Classification
 from serving.errors import Code, ServingError
 from serving.models import Models
 from serving.repository import Repository
+from serving.signature import Arrays
 from serving.versions import Version, VersionStatus
 
 log = logging.getLogger(__name__)
@@ -69,10 +70,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 request.output_filter,
                 _deadline_s(context),
             )
-            response = predict_pb2.PredictResponse(model_spec=_echo(version, spec))
-            for name, array in outputs.items():
-                response.outputs[name].CopyFrom(codec_grpc.to_proto(array, self._as_content))
-            return response
+            return to_response(version, spec, outputs, self._as_content)
 
     def Classify(
         self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
@@ -81,7 +79,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             examples = _examples(call, request.input)
             result = call.timed(self._classify, version.loaded, spec.signature_name, examples, _deadline_s(context))
             return classification_pb2.ClassificationResponse(
-                model_spec=_echo(version, spec), result=codec_grpc.to_classification_result(result)
+                model_spec=echo(version, spec), result=codec_grpc.to_classification_result(result)
             )
 
     def Regress(
@@ -91,7 +89,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             examples = _examples(call, request.input)
             values = call.timed(self._regress, version.loaded, spec.signature_name, examples, _deadline_s(context))
             return regression_pb2.RegressionResponse(
-                model_spec=_echo(version, spec), result=codec_grpc.to_regression_result(values)
+                model_spec=echo(version, spec), result=codec_grpc.to_regression_result(values)
             )
 
     def MultiInference(
@@ -123,7 +121,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         with reply_with_status(context), self._call("GetModelMetadata", request) as call:
-            call.spec = spec = _spec_of(request)
+            call.spec = spec = spec_of(request)
             if not request.metadata_field:
                 raise ServingError(
                     Code.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field"
@@ -140,7 +138,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self, api: str, request: object, context: grpc.ServicerContext
     ) -> Iterator[tuple[Call, Version, ModelSpec]]:
         with reply_with_status(context), self._call(api, request) as call:
-            call.spec = spec = _spec_of(request)
+            call.spec = spec = spec_of(request)
             with self._models.acquire(*spec[:3]) as version:
                 call.version = version
                 yield call, version, spec
@@ -165,7 +163,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
     ) -> get_model_status_pb2.GetModelStatusResponse:
         with reply_with_status(context):
-            spec = _spec_of(request)
+            spec = spec_of(request)
             # TensorFlow Serving looks at the version alone here, never at the label.
             return _to_status(self._models.status(spec.name, spec.version))
 
@@ -181,7 +179,9 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
                 )
             before = {name: self._metric(name) for name in request.metric_names}
             configs = model_config.from_proto(request.config)
-            self._repository.replace(configs, stop=lambda: not context.is_active())
+            given_up = threading.Event()  # grpc.aio's context for threads has no is_active
+            context.add_callback(given_up.set)
+            self._repository.replace(configs, stop=given_up.is_set)
             response = model_management_pb2.ReloadConfigResponse()
             response.status.SetInParent()
             for name, value in before.items():
@@ -194,11 +194,16 @@ def reply_with_status(context: grpc.ServicerContext) -> Iterator[None]:
     """Turns a ServingError, and whatever else goes wrong, into the call's status."""
     try:
         yield
-    except ServingError as error:
-        context.abort(STATUS_CODES[error.code.grpc], _cut(error.message))
     except Exception as error:
-        log.exception("A call failed inside the server.")
-        context.abort(grpc.StatusCode.INTERNAL, _cut(f"{type(error).__name__}: {error}"))
+        context.abort(*status_of(error))
+
+
+def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
+    """gRPC's status and message for a refusal; what is none is logged."""
+    if isinstance(error, ServingError):
+        return STATUS_CODES[error.code.grpc], _cut(error.message)
+    log.error("A call failed inside the server.", exc_info=error)
+    return grpc.StatusCode.INTERNAL, _cut(f"{type(error).__name__}: {error}")
 
 
 def to_model_spec(proto: model_pb2.ModelSpec) -> ModelSpec:
@@ -218,13 +223,20 @@ def to_model_spec(proto: model_pb2.ModelSpec) -> ModelSpec:
     )
 
 
-def _spec_of(request: object) -> ModelSpec:
+def to_response(version: Version, spec: ModelSpec, outputs: Arrays, as_content: bool) -> predict_pb2.PredictResponse:
+    return predict_pb2.PredictResponse(
+        model_spec=echo(version, spec),
+        outputs={name: codec_grpc.to_proto(array, as_content) for name, array in outputs.items()},
+    )
+
+
+def spec_of(request: object) -> ModelSpec:
     if not request.HasField("model_spec"):  # type: ignore[attr-defined]
         raise ServingError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
     return to_model_spec(request.model_spec)  # type: ignore[attr-defined]
 
 
-def _echo(version: Version, spec: ModelSpec) -> model_pb2.ModelSpec:
+def echo(version: Version, spec: ModelSpec) -> model_pb2.ModelSpec:
     echo = model_pb2.ModelSpec(name=version.name, signature_name=spec.signature_name)
     echo.version.value = version.version
     return echo
@@ -239,12 +251,12 @@ def _examples(call: Call, proto: input_pb2.Input) -> np.ndarray:
 def _inference_result(
     version: Version, spec: ModelSpec, result: Classification | np.ndarray
 ) -> inference_pb2.InferenceResult:
-    echo = _echo(version, spec)
+    named = echo(version, spec)
     if isinstance(result, Classification):
         return inference_pb2.InferenceResult(
-            model_spec=echo, classification_result=codec_grpc.to_classification_result(result)
+            model_spec=named, classification_result=codec_grpc.to_classification_result(result)
         )
-    return inference_pb2.InferenceResult(model_spec=echo, regression_result=codec_grpc.to_regression_result(result))
+    return inference_pb2.InferenceResult(model_spec=named, regression_result=codec_grpc.to_regression_result(result))
 
 
 def _to_status(versions: list[VersionStatus]) -> get_model_status_pb2.GetModelStatusResponse:

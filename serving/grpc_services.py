@@ -1,13 +1,13 @@
 """Which gRPC services a server offers: TensorFlow Serving's two, and by flag health and reflection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-import grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.call import Observer
 from serving.flags import Flags
-from serving.grpc_api import ModelService, PredictionService
+from serving.grpc_api import ModelService
+from serving.grpc_async import AsyncPredictionService, GrpcServer
 from serving.models import Models
 from serving.repository import Repository
 from serving.versions import Version
@@ -17,18 +17,19 @@ WHOLE_SERVER = ("", PREDICTION, MODEL, "PredictionService", "ModelService")
 
 
 def add(
-    server: grpc.Server, flags: Flags, repository: Repository, observer: Observer, is_ready: Callable[[], bool]
+    server: GrpcServer, flags: Flags, repository: Repository, observer: Observer, is_ready: Callable[[], bool]
 ) -> Callable[[Version], None]:
     """Adds the services to `server`; returns what to call with every version that changes its state."""
-    prediction = PredictionService(
+    prediction = AsyncPredictionService(
+        server.answers,
         repository.models,
         observer,
         as_content=flags.enable_serialization_as_tensor_content,
         check_method_name=flags.enable_signature_method_name_check,
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server.server)
     model = ModelService(repository, observer.metrics.total)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server.server)
     names = [PREDICTION, MODEL]
     on_change: Callable[[Version], None] = lambda version: None  # noqa: E731
     if flags.enable_grpc_healthcheck_service:
@@ -39,23 +40,26 @@ def add(
     if flags.enable_grpc_reflection:
         from grpc_reflection.v1alpha import reflection
 
-        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
+        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server.server)
     return on_change
 
 
-def _add_health(server: grpc.Server, models: Models, is_ready: Callable[[], bool]) -> Callable[[Version], None]:
+def _add_health(server: GrpcServer, models: Models, is_ready: Callable[[], bool]) -> Callable[[Version], None]:
     """grpc.health.v1: a model's name is a service; the whole server is "" and the services' names."""
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-    servicer = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server.server)
     answers = {True: health_pb2.HealthCheckResponse.SERVING, False: health_pb2.HealthCheckResponse.NOT_SERVING}
 
     def tell(version: Version | None = None) -> None:
-        for name in {*models.statuses(), *([version.name] if version else ())}:
-            servicer.set(name, answers[models.is_available(name)])
-        for whole in WHOLE_SERVER:
-            servicer.set(whole, answers[is_ready()])
+        names = {*models.statuses(), *([version.name] if version else ())}
+        serving = {**{name: models.is_available(name) for name in names}, **dict.fromkeys(WHOLE_SERVER, is_ready())}
+        server.call(set_all(serving))
+
+    async def set_all(serving: Mapping[str, bool]) -> None:
+        for name, is_serving in serving.items():
+            await servicer.set(name, answers[is_serving])
 
     tell()
     return tell

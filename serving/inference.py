@@ -39,15 +39,24 @@ def predict(
     Raises:
         ServingError: FAILED_PRECONDITION for an unknown signature, INVALID_ARGUMENT for wrong names or dtypes.
     """
+    return servable.run(signature_name, *prepared(servable, signature_name, inputs, output_filter), deadline_s)
+
+
+def prepared(
+    servable: Servable, signature_name: str, inputs: Arrays, output_filter: Sequence[str] = ()
+) -> tuple[Arrays, Sequence[str]]:
+    """What `predict` runs: `inputs` checked and completed with the defaults, and the names of the outputs.
+
+    Raises:
+        ServingError: as `predict` does, before it runs anything.
+    """
     signature = servable.signatures.get(signature_name)
     if signature is None:
         raise ServingError(
             Code.FAILED_PRECONDITION,
             f'Serving signature key "{signature_name}" not found. Signatures of this model: {_names(servable)}.',
         )
-    inputs = _checked_inputs(signature, inputs)
-    outputs = _checked_outputs(signature, output_filter)
-    return servable.run(signature_name, inputs, outputs, deadline_s)
+    return _checked_inputs(signature, inputs), _checked_outputs(signature, output_filter)
 
 
 def classify(

@@ -4,6 +4,7 @@ TensorFlow Serving's latencies are microseconds in buckets of 10 * 1.8^k; ours a
 """
 
 import re
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -18,11 +19,34 @@ VERSION_LABELS = ("model_name", "version", "signature_name")
 BARE_COUNTERS = rb"request_count|request_log_count|model_warmup_records_read|batching_session:wrapped_run_count"
 
 
+class Kind(NamedTuple):
+    """What tells requests apart in the metrics; empty where a request named no model or version that is served."""
+
+    model_name: str
+    version: str
+    signature_name: str
+    api: str
+    entrypoint: str
+    code: Code
+
+
+class Series(NamedTuple):
+    """The series that a request of one kind moves."""
+
+    request_count: Counter
+    requests: Counter
+    request_latency: Histogram
+    latency_seconds: Histogram
+    example_counts: Histogram
+    example_total: Counter
+
+
 class Metrics:
     """Every counter of one server; `page()` is what Prometheus reads."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self._series: dict[Kind, Series] = {}
 
         def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(name, text, labels, registry=registry)
@@ -60,6 +84,22 @@ class Metrics:
             "convzoo_load_seconds", "Time to load, warm-up included.", ("model_name", "version"), registry=registry
         )
 
+    def of(self, kind: Kind) -> Series:
+        """Looked up once for each kind: labels() takes longer than all that is done with its result."""
+        series = self._series.get(kind)
+        if series is None:
+            name, version, signature_name, api, entrypoint, code = kind
+            full = (name, version, signature_name, api, entrypoint)
+            series = self._series[kind] = Series(
+                self.request_count.labels(name, code.name),
+                self.requests.labels(*full, code.name),
+                self.request_latency.labels(name, api, entrypoint),
+                self.latency_seconds.labels(*full),
+                self.example_counts.labels(name),
+                self.example_total.labels(name),
+            )
+        return series
+
     def warmed_up(self, path: str, seconds: float, records: int, code: Code) -> None:
         self.warmup_latency.labels(path, code.name).observe(seconds * 1e6)
         self.warmup_records_read.labels(path).inc(records)
@@ -76,6 +116,9 @@ class Metrics:
 
     def forget(self, name: str, version: int) -> None:
         """Drops the series of a version that has ended, so that years of versions do not fill the page."""
+        for kind in list(self._series):
+            if kind[:2] == (name, str(version)):
+                self._series.pop(kind, None)
         for metric in (self.requests, self.latency_seconds, self.queue_seconds, self.batch_size, self.load_seconds):
             metric.remove_by_labels({"model_name": name, "version": str(version)})
 

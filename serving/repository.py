@@ -18,7 +18,7 @@ from pathlib import Path
 from serving.errors import Code, ServingError
 from serving.model_config import ModelConfig
 from serving.models import Models
-from serving.servable import Servable
+from serving.servable import QueuedServable
 from serving.storage import fingerprint, versions_on_disk, wanted_versions
 from serving.versions import Model, State, Version
 
@@ -40,7 +40,7 @@ class Options:
     allow_version_labels_for_unavailable_models: bool = False
 
 
-Loader = Callable[[str, int, Path], Servable]
+Loader = Callable[[str, int, Path], QueuedServable]
 Listener = Callable[[Version], None]
 
 

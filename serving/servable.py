@@ -2,9 +2,11 @@
 
 import enum
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from serving.errors import ServingError
+from serving.model_config import schedulable_processors
 from serving.signature import Arrays, Signature
 
 
@@ -26,6 +28,11 @@ class EngineOptions(NamedTuple):
 
 
 DEFAULT_OPTIONS = EngineOptions()
+
+
+def batches_at_a_time() -> int:
+    """How many batches of one model run side by side: one for every four processors, each on its share of them."""
+    return max(1, schedulable_processors() // 4)
 
 
 class Servable(Protocol):
@@ -67,6 +74,30 @@ class Servable(Protocol):
 
     def close(self) -> None:
         """Gives the memory back; no call may be running, and none may follow."""
+
+
+class Cancellable(Protocol):
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more."""
+
+
+class QueuedServable(Servable, Protocol):
+    """A `Servable` that can also be asked without a thread that waits."""
+
+    def submit(
+        self,
+        signature_name: str,
+        inputs: Arrays,
+        outputs: Sequence[str],
+        deadline_s: float | None,
+        done: Callable[[Arrays | ServingError], None],
+    ) -> Cancellable:
+        """Starts what `run` does; `done` is called with the answer in a thread of the servable's.
+
+        Raises:
+            ServingError: what can be refused at once.
+        """
+        ...
 
 
 def load(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from serving.batching import NATURAL, Batched
+from serving.batching import Batched
 from serving.call import Observer
 from serving.config_protos import read_config_file
 from serving.errors import Code, ServingError
@@ -24,7 +24,7 @@ from serving.model_config import BatchingParameters, ModelConfig, parse_batching
 from serving.quiet import import_tensorflow
 from serving.repository import Options, Repository
 from serving.request_log import RequestLog
-from serving.servable import EngineOptions, Servable, load
+from serving.servable import EngineOptions, load
 from serving.versions import State, Version
 from serving.workers import Workers
 
@@ -46,7 +46,7 @@ class Server:
         self._monitoring = flags.monitoring_config()
         self._tls = flags.ssl_config()
         self._batching = flags.batching_parameters()
-        self._workers = Workers((self._batching or NATURAL).num_batch_threads)
+        self._workers = Workers(self._batching.num_batch_threads if self._batching else flags.grpc_max_threads)
         self._metrics = Metrics()
         request_log = RequestLog(flags.request_log, flags.request_log_sampling_rate) if flags.request_log else None
         self._observer = Observer(self._metrics, request_log)
@@ -81,6 +81,7 @@ class Server:
     def stop(self) -> None:
         """Ends the intake, finishes what is in flight, unloads every model."""
         self._stopping.set()
+        self._on_health = lambda version: None
         for close in self._opened:
             close()
         self._executor.shutdown()
@@ -118,9 +119,9 @@ class Server:
 
         server = sockets.grpc_server(self._flags)
         self._on_health = grpc_services.add(server, self._flags, self.repository, self._observer, self.is_ready)
-        addresses = sockets.bind_grpc(server, self._flags, self._tls)
+        addresses = sockets.bind_grpc(server.server, self._flags, self._tls)
         server.start()
-        self._opened.append(lambda: server.stop(STOP_GRACE_S).wait())
+        self._opened.append(functools.partial(server.stop, STOP_GRACE_S))
         for address in addresses:
             log.info("Running gRPC ModelServer at %s ...", address)
 
@@ -150,7 +151,7 @@ class Server:
         self._opened.append(functools.partial(rest.stop, STOP_GRACE_S))
         log.info("Exporting HTTP/REST API at:localhost:%d ...", self._flags.rest_api_port)
 
-    def _load(self, name: str, version: int, path: Path) -> Servable:
+    def _load(self, name: str, version: int, path: Path) -> Batched:
         from serving import warmup
 
         started_s = time.perf_counter()

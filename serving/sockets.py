@@ -1,4 +1,4 @@
-"""The two listening servers: gRPC's own threads, and uvicorn's event loop in one thread of ours."""
+"""The two listening servers: `grpc.aio` and uvicorn, each an event loop in one thread of ours."""
 
 import contextlib
 import os
@@ -6,7 +6,6 @@ import socket
 import ssl
 import tempfile
 import threading
-from concurrent import futures
 from pathlib import Path
 
 import grpc
@@ -15,13 +14,14 @@ from starlette.types import ASGIApp
 
 from serving.errors import Code, ServingError
 from serving.flags import Flags
+from serving.grpc_async import GrpcServer
 from serving.model_config import SslConfig
 
 MAX_MESSAGE_BYTES = 2**31 - 1
 REST_BACKLOG = 2048
 
 
-def grpc_server(flags: Flags) -> grpc.Server:
+def grpc_server(flags: Flags) -> GrpcServer:
     """A gRPC server with the flags' threads and channel arguments, and no services yet."""
     options = (
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -29,10 +29,10 @@ def grpc_server(flags: Flags) -> grpc.Server:
         ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its calls
         *flags.channel_arguments,
     )
-    return grpc.server(futures.ThreadPoolExecutor(flags.grpc_max_threads, "grpc"), options=options)
+    return GrpcServer(flags.grpc_max_threads, options)
 
 
-def bind_grpc(server: grpc.Server, flags: Flags, tls: SslConfig | None) -> list[str]:
+def bind_grpc(server: grpc.aio.Server, flags: Flags, tls: SslConfig | None) -> list[str]:
     """Binds the port and the UNIX socket that `flags` ask for, and returns their addresses.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from serving.errors import Code, ServingError
 from serving.model_config import ModelConfig
-from serving.servable import Servable
+from serving.servable import QueuedServable
 from serving.storage import Fingerprint
 
 
@@ -38,7 +38,7 @@ class Version:
     version: int
     path: Path
     state: State = State.START
-    servable: Servable | None = None
+    servable: QueuedServable | None = None
     error: ServingError | None = None
     attempts: int = 0
     retry_at_s: float | None = None
@@ -55,8 +55,11 @@ class Version:
             if not self.in_flight:
                 self.idle.notify_all()
 
+    def has_signature(self, name: str) -> bool:
+        return self.servable is not None and name in self.servable.signatures
+
     @property
-    def loaded(self) -> Servable:
+    def loaded(self) -> QueuedServable:
         if self.servable is None:
             raise ServingError(Code.UNAVAILABLE, f"Version {self.version} of {self.name!r} is not loaded.")
         return self.servable

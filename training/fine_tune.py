@@ -169,22 +169,23 @@ def validated(probabilities, photos, parts):
 
 def tell(photos, parts, probabilities, folder):
     """Prints and draws how good the classifier is on the test pictures: its Accuracy."""
-    from training.mistakes import plot_images, worst_mistakes
-    from training.plots import plot_confusion
+    from training.mistakes import save_images, worst_mistakes
+    from training.plots import save_confusion
 
     labels = photos.labels[parts.test]
     accuracy = metrics.accuracy(probabilities, labels)
     commonest = int(np.bincount(photos.labels[~photos.is_test]).argmax())
     guessed = metrics.Accuracy(int((labels == commonest).sum()), len(labels))
     folder.mkdir(parents=True, exist_ok=True)
-    plot_confusion(folder / "confusion.png", metrics.confusion_matrix(probabilities, labels), photos.class_names)
+    confusion = metrics.confusion_matrix(probabilities.argmax(axis=1), labels, photos.num_classes)
+    save_confusion(folder / "confusion.png", confusion, photos.class_names, photos.name)
     worst = worst_mistakes(probabilities, labels)
     titles = [
         f"{photos.class_names[probabilities[at].argmax()]} {probabilities[at].max():.0%}\n"
         f"is {photos.class_names[labels[at]]}\n{Path(photos.paths[parts.test[at]]).name}"
         for at in worst
     ]
-    plot_images(folder / "mistakes.png", photos.images(parts.test[worst]), titles)
+    save_images(folder / "mistakes.png", photos.images(parts.test[worst]), titles)
     print(f"Right on the test pictures: {accuracy}.")
     print(f"Always guessing the commonest class, {photos.class_names[commonest]}: {guessed}.")
     print(f"Confusion matrix: {folder / 'confusion.png'}; worst mistakes: {folder / 'mistakes.png'}")

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from training.progress import progress
+
 PENALTIES = (1.0, 0.1, 1e-2, 1e-3, 1e-4)  # times half the squared kernel, of features of unit deviation
 TOLERANCE = 1e-4  # of the gradient, in coordinates in which a step is as long as its gradient
 MAX_STEPS = 5000
@@ -32,7 +34,11 @@ def best_head(training, validation, num_classes):
     `training` and `validation` are (features float32 [N, D], labels int32 [N], weights float32 [N]).
     """
     features, labels, weights = validation
-    heads = {penalty: fit(*training, num_classes, penalty) for penalty in PENALTIES}
+    done = progress("Fitting the classifier", len(PENALTIES), "penalty")
+    heads = {}
+    for penalty in PENALTIES:
+        heads[penalty] = fit(*training, num_classes, penalty)
+        done(len(heads))
     losses = {penalty: log_loss(head.probabilities(features), labels, weights) for penalty, head in heads.items()}
     best = min(losses, key=losses.get)
     return heads[best], best

@@ -16,7 +16,7 @@ def worst_mistakes(probabilities, labels):
     return [int(at) for at in np.argsort(-sure, kind="stable")[:WORST] if sure[at] >= 0]
 
 
-def plot_images(path, images, titles):
+def save_images(path, images, titles):
     """A PNG of `images`, uint8 [N, H, W, C], in rows of COLUMNS, each under its title."""
     rows = max(1, -(-len(images) // COLUMNS))
     figure = Figure(figsize=(COLUMNS * 2.4, rows * 3), layout="constrained")

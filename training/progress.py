@@ -5,12 +5,12 @@ import sys
 import time
 
 
-def progress(stage, pictures):
-    """Names the stage; returns a function to call with the pictures done, which shows them and the time left."""
+def progress(stage, count, unit="picture"):
+    """Names the stage; returns a function to call with the units done, which shows them and the time left."""
     import keras
 
-    print(f"{stage}: {pictures:,} pictures")
-    return keras.utils.Progbar(pictures, verbose=1 if sys.stdout.isatty() else 2, unit_name="picture").update
+    print(f"{stage}:")
+    return keras.utils.Progbar(count, verbose=1 if sys.stdout.isatty() else 2, unit_name=unit).update
 
 
 class Stopwatch:
@@ -23,7 +23,7 @@ class Stopwatch:
     def __call__(self, stage):
         began = time.monotonic()
         yield
-        self.seconds[stage] = time.monotonic() - began
+        self.seconds[stage] = self.seconds.get(stage, 0) + time.monotonic() - began
 
     def __str__(self):
         return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in self.seconds.items())

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from training.orientation import orientation, upright
+
 
 class Signature(NamedTuple):
     """`function` takes tensors in the order of `inputs` and gives {output name: tensor}.
@@ -75,12 +77,12 @@ def strings(name):
 def decode(image_bytes, shape):
     """Strings [N], each a JPEG, PNG, GIF (its first frame) or BMP of any size, to uint8 [N, *shape].
 
-    Resized as `pictures.decode` resizes for training: a triangle filter, widened where it shrinks.
+    Turned upright and resized as `pictures.decode` does it for training: a triangle filter, widened where it shrinks.
     """
     height, width, channels = shape
 
     def decode_one(content):
-        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        image = upright(tf.io.decode_image(content, channels=3, expand_animations=False), orientation(content))
         image.set_shape((None, None, 3))
         image = tf.image.rgb_to_grayscale(image) if channels == 1 else image
         return tf.cast(tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8)
