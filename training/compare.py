@@ -20,7 +20,7 @@ from training.shifts import MOST_PIXELS, shift_scores
 from training.train import TrainConfig, train
 from zoo import catalog
 
-MODELS = ("base_c", "strided_cnn_c", "convpool_cnn_c", "all_cnn_c")
+MODELS = ("base_c", "strided_cnn_c", "convpool_cnn_c", "all_cnn_c", "sprint_pool", "sprint_all_conv")
 SHIFTED = 2000  # test images that are shifted: sixteen times each, which for all of them takes as long as an epoch
 SAME = tuple(f"same_{pixels}" for pixels in range(1, MOST_PIXELS + 1))
 COLUMNS = (*grid.Cell._fields, "accuracy", "calibration_error", *SAME, "parameters", "multiply_adds", "seconds")

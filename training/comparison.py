@@ -11,6 +11,7 @@ PAIRS = (
     ("strided_cnn_c", "base_c"),
     ("all_cnn_c", "base_c"),
     ("all_cnn_c", "convpool_cnn_c"),  # as many convolutions as all_cnn_c
+    ("sprint_all_conv", "sprint_pool"),
 )
 
 

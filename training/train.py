@@ -89,25 +89,28 @@ def main(argv=None):
 
 
 def train(config):
-    """Dataset, model, training, evaluation, export: the version directory."""
+    """Dataset, model, training, evaluation, export: the version directory, None on a machine that only helped."""
     import keras
 
-    from training import checkpoints, datasets, inputs, metrics
+    from training import checkpoints, datasets, distribution, inputs, metrics
     from training.batches import Batches
-    from training.fit import fit
     from training.precision import choose_policy, dtype_policy
 
     recipe = config.chosen_recipe
+    strategy = distribution.choose_strategy()
     keras.utils.set_random_seed(config.seed)
     data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
     training, validation = datasets.hold_out(data.train, config.validation_share, config.seed)
     front = inputs.front(recipe.inputs, training.images)
-    with dtype_policy(choose_policy()):
-        model = build(config, data, front())
     batches = Batches(training, data.num_classes, recipe, config.seed)
-    recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
-    folder = run_folder(config)
-    progress = fit(model, batches, validation, recipe.epochs, folder)
+    with distribution.scope(strategy), dtype_policy(choose_policy()):
+        model = build(config, data, front())
+        recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
+    is_chief = distribution.is_chief(strategy)
+    folder = run_folder(config, is_chief)
+    progress = distribution.fit(strategy, model, batches, validation, recipe.epochs, folder)
+    if not is_chief:
+        return None
     trained = build(config, data, front())  # float32, whatever the training computed with
     trained.set_weights(model.get_weights())
     accuracy = metrics.accuracy(trained.predict(data.test.images, batch_size=500, verbose=0), data.test.labels)
@@ -161,12 +164,17 @@ def sliding(model):
         return None
 
 
-def run_folder(config):
-    """runs/<what is trained>: the same for the same command line, emptied unless it has a state to go on from."""
+def run_folder(config, is_chief=True):
+    """runs/<what is trained>: the same for the same command line, emptied unless it has a state to go on from.
+
+    A machine that only helps leaves it as it is.
+    """
     identity = repr((config, config.chosen_recipe)).encode()
     dataset = Path(config.dataset).name.split(".")[0]
     name = f"{config.model}-{dataset}-{config.recipe}-{hashlib.sha256(identity).hexdigest()[:8]}"
     folder = config.runs_root / name
+    if not is_chief:
+        return folder
     if not list(folder.glob("state-*.npz")):
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
