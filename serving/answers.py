@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -48,7 +49,8 @@ class Answers:
         self._arrived.append((future, answer))
         if not self._is_awake:
             self._is_awake = True
-            self._loop.call_soon_threadsafe(self._deliver)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
         self._is_awake = False

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from serving.errors import Code, ServingError
+from serving.independence import Independence
+
+
+def requests(*rows):
+    return [{"x": np.array([row])} for row in rows]
+
+
+def strings(*rows):
+    return [{"x": np.array([row], object)} for row in rows]
+
+
+def doubled(inputs):
+    return {"y": 2 * inputs["x"]}
+
+
+def centred(inputs):
+    return {"y": inputs["x"] - inputs["x"].mean(0)}
+
+
+def tallest_first(inputs):
+    return {"y": np.sort(inputs["x"], 0)}
+
+
+def counted(inputs):
+    return {"y": np.array([len(inputs["x"])])}
+
+
+def lengths(inputs):
+    if (inputs["x"] == b"broken").any():
+        raise ServingError(Code.INVALID_ARGUMENT, "Broken.")
+    return {"y": np.array([len(text) for text in inputs["x"]])}
+
+
+@pytest.mark.parametrize(
+    "run, reason",
+    [
+        (doubled, ""),
+        (centred, "output 'y' of a row depends on the rows beside it"),
+        (tallest_first, "output 'y' of a row depends on the rows beside it"),
+        (counted, "output 'y' has the shape [1] in a batch, [3] apart"),
+    ],
+)
+def test_random_numbers_tell_whether_rows_are_independent(run, reason):
+    independence = Independence()
+    independence.learn(requests([1.0, 2.0], [1.0, 2.0]), run)
+    assert (independence.is_known, independence.reason) == (True, reason)
+
+
+def test_requests_themselves_tell_where_numbers_cannot_be_made_up():
+    independence = Independence()
+    independence.learn(strings(b"one", b"three"), lengths)
+    assert (independence.is_known, independence.reason) == (True, "")
+
+
+@pytest.mark.parametrize("rows", [(b"one", b"one"), (b"one", b"broken")])
+def test_nothing_is_known_after_requests_that_are_alike_or_fail(rows):
+    independence = Independence()
+    independence.learn(strings(*rows), lengths)
+    assert not independence.is_known
+
+
+def test_what_is_known_is_not_tried_again():
+    independence = Independence()
+    independence.learn(requests([1.0], [2.0]), doubled)
+    independence.learn(requests([1.0], [2.0]), None)
+    assert independence.is_known
