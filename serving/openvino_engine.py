@@ -185,13 +185,14 @@ def convert(servable: TensorFlowServable, options: EngineOptions) -> tuple[dict[
         except NotCutError as error:
             report[name] = f"tensorflow: {error}"
     reference = GraphSession.of(frozen, options)
-    networks: dict[str, tuple[Network | None, str]] = {}
+    networks: dict[Any, tuple[Network | None, str]] = {}
     plans = {}
-    # Networks fed by the caller know their shapes best, and are shared by those fed by a decoder.
-    for name, found in sorted(cuts.items(), key=lambda item: len(item[1].before)):
-        if found.key not in networks:
-            networks[found.key] = checked_network(found, reference, options)
-        network, report[name] = networks[found.key]
+    for name, found in cuts.items():
+        # Equal networks are shared where they are fed in equal shapes: one for images of any size is compiled apart.
+        key = found.key, *(str(reference.graph.get_tensor_by_name(tensor).shape) for tensor in found.feeds)
+        if key not in networks:
+            networks[key] = checked_network(found, reference, options)
+        network, report[name] = networks[key]
         if network is not None:
             feeds = {key: info.name for key, info in servable.signature_defs[name].inputs.items()}
             plans[name] = Plan(found, network, rest_session(found, options), feeds)
