@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help train data finetune serve predict bench test lint check lock clean
+.PHONY: help train data finetune evaluate compare serve predict bench test lint check lock clean
 
 PYTHON  ?= python3
 MODEL   ?= all_cnn_c
@@ -23,7 +23,13 @@ data:            ## Install Debian's Fashion-MNIST where it is missing and may b
 	fi
 
 finetune: .venv/ready  ## Fine-tune a pretrained network on the folder DATA and export it
-	.venv/bin/python -m training.fine_tune --data "$(DATA)"
+	.venv/bin/python -m training.fine_tune $(if $(DATA),--data "$(DATA)")
+
+evaluate: .venv/ready  ## Measure the newest version of MODEL on the test images of DATASET
+	.venv/bin/python -m training.evaluate "models/$(MODEL)" --dataset "$(DATASET)"
+
+compare: .venv/ready data  ## Train pooled and all-convolutional networks side by side: hours
+	.venv/bin/python -m training.compare
 
 serve: .venv/ready     ## Serve every model under models/: gRPC on 8500, REST on 8501
 	.venv/bin/python -m serving.server --models_root=models --port=8500 --rest_api_port=8501

@@ -20,7 +20,7 @@ def save_confusion(path, confusion, class_names, title):
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the few mistakes are what one looks for
     axes.set(title=title, xlabel="taken for", ylabel="class")
-    font = {"fontsize": 9 if has_figures else 5}
+    font = {"fontsize": 9 if has_figures else 5, "parse_math": False}
     if count <= 110:
         axes.set_xticks(range(count), class_names, rotation=90, **font)
         axes.set_yticks(range(count), class_names, **font)
