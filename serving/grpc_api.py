@@ -261,7 +261,7 @@ def _inference_result(
 
 def _to_status(versions: list[VersionStatus]) -> get_model_status_pb2.GetModelStatusResponse:
     response = get_model_status_pb2.GetModelStatusResponse()
-    for version, state, error in versions:
+    for version, state, error, _ in versions:
         line = response.model_version_status.add(version=version, state=int(state))
         line.status.SetInParent()
         if error:

@@ -45,7 +45,7 @@ class Models:
             if version is not None and version not in versions:
                 raise ServingError(Code.NOT_FOUND, f"Could not find version {version} of model {name}")
             numbers = sorted(versions, reverse=True) if version is None else [version]
-            return [VersionStatus(number, versions[number].state, versions[number].error) for number in numbers]
+            return [versions[number].status for number in numbers]
 
     def statuses(self) -> dict[str, list[VersionStatus]]:
         """{name: states of its versions} for every configured model."""

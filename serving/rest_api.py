@@ -264,13 +264,10 @@ def _status_line(status: VersionStatus) -> codec_rest.VersionStatus:
 
 
 def _models_body(models: Mapping[str, list[VersionStatus]]) -> bytes:
-    lines = [
-        {
-            "name": name,
-            "versions": [{"version": str(status.version), "state": status.state.name} for status in versions],
-        }
-        for name, versions in models.items()
-    ]
+    def version_line(status: VersionStatus) -> dict[str, object]:
+        return {"version": str(status.version), "state": status.state.name, "engines": dict(status.engines)}
+
+    lines = [{"name": name, "versions": list(map(version_line, versions))} for name, versions in models.items()]
     return orjson.dumps({"models": lines}, option=orjson.OPT_INDENT_2)
 
 

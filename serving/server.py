@@ -189,11 +189,16 @@ class Server:
         self._on_health(version)
 
     def _wait_for_those_that_load(self, configs: Sequence[ModelConfig]) -> None:
-        for config in configs:
+        there = [config.name for config in configs if self.repository.models.by_name[config.name].wanted]
+        for name in there:
             try:
-                self.repository.wait_until_loaded([config.name], self._stopping.is_set)
+                self.repository.wait_until_loaded([name], self._stopping.is_set)
             except ServingError as error:
-                log.error("Model %r is not served: %s", config.name, error.message)
+                log.error("Model %r is not served: %s", name, error.message)
+        try:
+            self.repository.assign_labels()
+        except ServingError as error:
+            log.error("Labels are not served: %s", error.message)
 
     def _follow_config(self) -> None:
         """Reads the config file, or the folder of models, again and again for as long as the server runs."""

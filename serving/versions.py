@@ -25,9 +25,12 @@ class State(enum.IntEnum):
 
 
 class VersionStatus(NamedTuple):
+    """`engines` says for each signature who runs it and why; empty unless the version can be asked."""
+
     version: int
     state: State
     error: ServingError | None
+    engines: Mapping[str, str]
 
 
 @dataclass(eq=False)
@@ -57,6 +60,11 @@ class Version:
 
     def has_signature(self, name: str) -> bool:
         return self.servable is not None and name in self.servable.signatures
+
+    @property
+    def status(self) -> VersionStatus:
+        engines = self.servable.engine_report if self.servable is not None else {}
+        return VersionStatus(self.version, self.state, self.error, engines)
 
     @property
     def loaded(self) -> QueuedServable:

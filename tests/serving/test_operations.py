@@ -305,6 +305,18 @@ def test_empty_models_are_allowed_with_the_flag(start_server):
         assert ask(server, "m").status_code == 404
 
 
+def test_model_may_come_after_the_start_with_the_flag(start_server, saved_model, tmp_path):
+    base_path = tmp_path / "late"
+    base_path.mkdir()
+    with start_server(model_name="late", model_base_path=str(base_path), allow_empty_models=True) as server:
+        assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 503
+        saved_model("late", root=tmp_path / "elsewhere")
+        (tmp_path / "elsewhere/late/1").rename(base_path / "1")
+        while ask(server, "late").status_code != 200:
+            assert server.is_ready
+        assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 200
+
+
 def test_method_name_is_checked_with_the_flag(start_server, saved_model):
     flags = {"model_name": "m", "model_base_path": saved_model("m", 3), "enable_signature_method_name_check": True}
     body = {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]}

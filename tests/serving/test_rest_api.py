@@ -208,10 +208,10 @@ def test_metadata_body_is_the_contracts(http):
     assert "__saved_model_init_op" in signatures
 
 
-def test_models_are_listed(http):
-    assert http.get("/v1/models").json() == {
-        "models": [{"name": "half_plus_two", "versions": [{"version": "1", "state": "AVAILABLE"}]}]
-    }
+def test_models_are_listed_with_the_engine_of_each_signature(http):
+    ((name, (version,)),) = [(model["name"], model["versions"]) for model in http.get("/v1/models").json()["models"]]
+    assert (name, version["version"], version["state"]) == ("half_plus_two", "1", "AVAILABLE")
+    assert version["engines"]["serving_default"] == "tensorflow"
 
 
 @pytest.mark.parametrize("path", ["/v1/health/live", "/v1/health/ready", "/v2/health/live", "/v2/health/ready"])
