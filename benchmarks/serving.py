@@ -1,0 +1,169 @@
+"""The server against the engine it runs, on the same processors in the same call: a table of ratios and their bars.
+
+    python -m benchmarks.serving            # about four minutes on an otherwise idle machine
+
+All-CNN-C on 28x28x1 at width 1 and 1/3, untrained, since speed does not depend on the weights. The reference is the
+engine in a loop with no protocol around it, at the batch size that suits it best, before and after the server's run;
+the faster of the two counts. The load generator shares the processors with the server. Figures for benchmarks.capacity
+go to results/serving.json.
+"""
+
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.load import serve
+
+SECONDS = 5
+WIDTHS = {"1": 1.0, "1/3": 1 / 3}
+RESULTS = pathlib.Path("results/serving.json")
+
+
+class Row(NamedTuple):
+    """A line of the table: `value` is to be at least `bar`, or at most where `is_limit`."""
+
+    what: str
+    measured: str
+    value: float
+    bar: float
+    is_limit: bool = False
+
+    def __str__(self):
+        is_met = self.value <= self.bar if self.is_limit else self.value >= self.bar
+        bar = f"{'at most' if self.is_limit else 'at least'} {self.bar:g}"
+        return f"| {self.what} | {self.measured} | {self.value:.2f} | {bar} | {'yes' if is_met else 'no'} |"
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {
+            name: write_model(pathlib.Path(folder) / name.replace("/", "_"), width) for name, width in WIDTHS.items()
+        }
+        print("| what | measured | figure | bar | met |\n| --- | --- | --- | --- | --- |")
+        figures = {}
+        for name, path in paths.items():
+            rows, figures[name] = width_rows(name, path)
+            print(*rows, sep="\n", flush=True)
+        print(start_row(paths["1/3"]))
+    for name, row in figures.items():
+        print(
+            f"\nResident at width {name}: {row['ready_mb']:.0f} MB when ready, {row['loaded_mb']:.0f} MB after it all."
+        )
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(figures, indent=1))
+
+
+def write_model(root, width):
+    """In a process of its own: this one must stay small beside the server."""
+    code = (
+        "import sys, zoo; from training.export import export;"
+        "model = zoo.build('all_cnn_c', input_shape=(28, 28, 1), num_classes=10, width=float(sys.argv[2]));"
+        "export(model, sys.argv[1], 'm', features=zoo.features(model), class_names=list('0123456789'), card={})"
+    )
+    subprocess.run([sys.executable, "-c", code, str(root), str(width)], check=True, capture_output=True)
+    return root / "m"
+
+
+def engine(path, name):
+    output = subprocess.run(
+        [sys.executable, "-m", "benchmarks.engine", str(path / "1"), name], check=True, capture_output=True, text=True
+    ).stdout
+    return json.loads(output)
+
+
+def best(*runs):
+    return max(speed for run in runs for speed in run["images_per_s"].values())
+
+
+def width_rows(name, path):
+    """The rows of one width and, for benchmarks.capacity, processor milliseconds an image and resident megabytes."""
+    before = engine(path, "auto")
+    with serve(path) as server:
+        figures = {"ready_mb": server.resident_mb()}
+        single = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=32)
+        many = server.ask_grpc(grpc_body(32), seconds=SECONDS, waiting=4)
+        rest = server.ask_rest(rest_body(), seconds=SECONDS, waiting=32)
+        alone = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=1)
+        steady = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=128, rate=0.7 * single.requests_per_s)
+        figures["loaded_mb"] = server.resident_mb()
+    bare, bare_tf = best(before, engine(path, "auto")), best(engine(path, "tensorflow"))
+    figures |= {"grpc_ms": single.server_ms, "rest_ms": rest.server_ms, "grpc_32_ms": many.server_ms / 32}
+    figures["engine_ms"] = 1e3 * len(os.sched_getaffinity(0)) / bare
+    rows = [*comparisons(name, single, many, rest, bare, bare_tf), *latencies(name, alone, steady, before["one_ms"])]
+    return rows, figures
+
+
+def comparisons(name, single, many, rest, bare, bare_tf):
+    bar, bar_tf = {"1": (0.90, 1.10), "1/3": (0.60, 1.00)}[name]
+    calls, what = single.requests_per_s, f"{single.requests_per_s:,.0f} images/s"
+    yield Row(
+        f"gRPC, an image a call, 32 waiting, width {name}, by the bare engine",
+        f"{what}; {bare:,.0f}",
+        calls / bare,
+        bar,
+    )
+    yield Row(f"the same by bare TensorFlow, width {name}", f"{what}; {bare_tf:,.0f}", calls / bare_tf, bar_tf)
+    if name == "1":
+        speed = 32 * many.requests_per_s
+        yield Row("gRPC, 32 images a call, width 1, by the bare engine", f"{speed:,.0f} images/s", speed / bare, 0.95)
+    else:
+        speed = rest.requests_per_s
+        yield Row(f"REST, an image as JSON, width {name}, by gRPC", f"{speed:,.0f} images/s", speed / calls, 0.60)
+
+
+def latencies(name, alone, steady, engine_ms):
+    added_ms = alone.median_ms - engine_ms
+    pair = f"{alone.median_ms:.2f} and {engine_ms:.2f} ms"
+    yield Row(f"gRPC, one caller, width {name}: median added to the engine's, ms", pair, added_ms, 0.6, is_limit=True)
+    pair = f"{steady.p99_ms:.1f} and {steady.median_ms:.1f} ms"
+    ratio = steady.p99_ms / steady.median_ms
+    yield Row(f"gRPC, 70% of that load, width {name}: p99 by p50", pair, ratio, 3, is_limit=True)
+
+
+def start_row(path):
+    """The best of three of each, taken in turn."""
+    imports_s, readies_s = [], []
+    for _ in range(3):
+        started_s = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import tensorflow"], check=True, capture_output=True)
+        imports_s.append(time.perf_counter() - started_s)
+        with serve(path) as server:
+            readies_s.append(server.ready_s)
+    ready_s, import_s = min(readies_s), min(imports_s)
+    pair = f"{ready_s:.2f} and {import_s:.2f} s"
+    return Row("from command to ready by `import tensorflow`", pair, ready_s / import_s, 1.6, is_limit=True)
+
+
+def grpc_body(rows):
+    """A PredictRequest of `rows` images as tensor_content, after gRPC's prefix."""
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "m"
+    proto = request.inputs["images"]
+    proto.dtype = 4  # uint8
+    for size in (rows, 28, 28, 1):
+        proto.tensor_shape.dim.add(size=size)
+    proto.tensor_content = images(rows).tobytes()
+    message = request.SerializeToString()
+    return b"\0" + struct.pack(">I", len(message)) + message
+
+
+def rest_body():
+    return json.dumps({"instances": images(1).tolist()}).encode()
+
+
+def images(rows):
+    return np.random.default_rng(0).integers(0, 256, (rows, 28, 28, 1), np.uint8)
+
+
+if __name__ == "__main__":
+    main()
