@@ -37,6 +37,9 @@ serve: .venv/ready     ## Serve every model under models/: gRPC on 8500, REST on
 predict: .venv/ready   ## Ask the running server what IMAGE shows
 	.venv/bin/python -m serving.client --url $(URL) --image "$(IMAGE)" $(if $(NAME),--model $(NAME))
 
+bench: .venv/ready     ## The server against the engine it runs; needs nghttp2-client and an idle machine
+	.venv/bin/python -m benchmarks.serving
+
 test: .venv/ready      ## All tests; loopback only, no accelerator
 	.venv/bin/python -m pytest -n 2
 
