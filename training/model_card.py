@@ -11,7 +11,7 @@ from zoo.account import account
 def model_card(config, data, model, accuracy, seconds):
     """model_card.json's content: where the model comes from, how good it is and what it costs."""
     return {
-        "name": config.name or config.model,
+        "name": config.served_name,
         "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
         "dataset": described(data),
         "recipe": {"name": config.recipe, **dataclasses.asdict(config.chosen_recipe)},

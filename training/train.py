@@ -26,7 +26,7 @@ class TrainConfig:
     """
 
     model: str = "all_cnn_c"
-    """name in the catalog; `python -m zoo list` shows them"""
+    """name in the catalog (`python -m zoo list` shows them), or a pattern, INPUT -> [CONV -> RELU -> POOL]*2 -> FC"""
     dataset: str = "fashion_mnist"
     """fashion_mnist, mnist, cifar10, cifar100, or the path of a folder or tar archive of pictures"""
     data_dir: Path | None = None
@@ -48,7 +48,7 @@ class TrainConfig:
     seed: int = 0
     """decides the first weights, the order of the images and their augmentation"""
     name: str | None = None
-    """what the model is served as; by default the network's name"""
+    """what the model is served as; by default the network's name, and "pattern" for a pattern"""
     models_root: Path = Path("models")
     """folder of the exported models"""
     runs_root: Path = Path("runs")
@@ -67,6 +67,11 @@ class TrainConfig:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")
         if self.name is not None and (not self.name or set("/:") & set(self.name) or self.name.startswith(".")):
             raise ValueError(f"name must be a word without / or : to be served under, got {self.name!r}.")
+
+    @property
+    def served_name(self):
+        """What the model is served as: a pattern is no name."""
+        return self.name or (self.model if self.model.isidentifier() else "pattern")
 
     @property
     def chosen_recipe(self):
@@ -146,7 +151,7 @@ def publish(model, config, data, accuracy, seconds):
     return export(
         model,
         config.models_root,
-        config.name or config.model,
+        config.served_name,
         features=zoo.features(model),
         sliding=sliding(model),
         class_names=data.class_names,
@@ -171,7 +176,7 @@ def run_folder(config, is_chief=True):
     """
     identity = repr((config, config.chosen_recipe)).encode()
     dataset = Path(config.dataset).name.split(".")[0]
-    name = f"{config.model}-{dataset}-{config.recipe}-{hashlib.sha256(identity).hexdigest()[:8]}"
+    name = f"{config.served_name}-{dataset}-{config.recipe}-{hashlib.sha256(identity).hexdigest()[:8]}"
     folder = config.runs_root / name
     if not is_chief:
         return folder

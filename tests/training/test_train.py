@@ -39,6 +39,14 @@ def test_folder_of_pictures_is_trained_on_and_named_as_asked(tmp_path, write_pic
     assert {"best.keras", "last.keras", "train", "validation"} == {path.name for path in run.iterdir()}
 
 
+def test_pattern_is_trained_as_a_network_is(tmp_path, write_idx):
+    pattern = "INPUT -> [CONV(3x3, 8) -> RELU -> POOL]*2 -> FC"
+    data = write_idx(tmp_path / "data", count=16)
+    train.main(arguments(tmp_path, "--model", pattern, "--data_dir", str(data)))
+    card = json.loads((tmp_path / "models" / "pattern" / "1" / "model_card.json").read_text())
+    assert card["model"]["name"] == pattern
+
+
 @pytest.mark.parametrize(
     "given, sentence",
     [

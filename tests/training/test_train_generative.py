@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import signal
 
@@ -123,7 +122,7 @@ class CtrlC(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if int(self.model.optimizer.iterations) == self.at:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
 
 def partly_trained(model, folder, until=None):
