@@ -26,8 +26,9 @@ from serving.workers import Workers
 
 log = logging.getLogger(__name__)
 
-# So that of 32 callers one half is decoded and encoded while the other half's batch runs. Calls a second over gRPC with
-# 32 waiting, two processors, All-CNN-C at width 1/3: 16 rows 4,130; 32 rows 3,690; 16 rows, two batches at a time, 3,780.
+# So that of 32 callers one half is decoded and encoded while the other half's batch runs. Calls a second over gRPC,
+# 32 waiting, two processors, All-CNN-C at width 1/3: 16 rows 4,130; 32 rows 3,690; 16 rows in two batches at a time
+# 3,780.
 NATURAL_ROWS = 16
 
 Observe = Callable[[str, int, list[float]], None]
