@@ -244,6 +244,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for notice in flags.notices:
         log.warning(notice)
     import_tensorflow()
+    # A request waits this long for a thread that loads a model to let go of the interpreter: at the usual 5 ms callers'
+    # p99 during loads was 34 to 37 ms, so it is 18 (benchmarks/loading.py).
+    sys.setswitchinterval(0.0005)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
