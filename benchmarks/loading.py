@@ -7,6 +7,7 @@ going on, then while versions of a second model, All-CNN-C at width 1, load and 
 """
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import pathlib
@@ -18,14 +19,24 @@ import threading
 import time
 
 import numpy as np
+import tyro
 
 from training.quiet import import_tensorflow
 
-SECONDS, CALLERS, PAUSE_S = 20.0, 2, 0.02
+CALLERS, PAUSE_S = 2, 0.02
 IMAGE = {"instances": np.zeros((1, 28, 28, 1), int).tolist()}
 
 
-def main():
+@dataclasses.dataclass(frozen=True)
+class LoadingConfig:
+    """Measure what callers of one model feel while another loads."""
+
+    seconds: float = 20.0
+    """of asking, without loads and with them"""
+
+
+def main(argv=None):
+    seconds = tyro.cli(LoadingConfig, args=argv, use_underscores=True).seconds
     import_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
@@ -33,12 +44,12 @@ def main():
         write_model(root, "loaded", width=1.0, versions=2)
         with server(root) as port:
             post(port, "/v1/config:reload", config(root, loaded_version=1))
-            before_ms = p99_ms(port)
+            before_ms = p99_ms(port, seconds)
             loads = []
             stop = threading.Event()
             loader = threading.Thread(target=load_without_pause, args=(port, root, loads, stop))
             loader.start()
-            during_ms = p99_ms(port)
+            during_ms = p99_ms(port, seconds)
             stop.set()
             loader.join()
     print(f"p99 {before_ms:.1f} ms alone, {during_ms:.1f} ms during {len(loads)} loads")
@@ -88,9 +99,9 @@ def load_without_pause(port, root, loads, stop):
         loads.append(time.monotonic())
 
 
-def p99_ms(port):
+def p99_ms(port, seconds):
     latencies_s = []
-    callers = [threading.Thread(target=ask, args=(port, latencies_s)) for _ in range(CALLERS)]
+    callers = [threading.Thread(target=ask, args=(port, seconds, latencies_s)) for _ in range(CALLERS)]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -98,12 +109,12 @@ def p99_ms(port):
     return 1000 * float(np.percentile(latencies_s, 99))
 
 
-def ask(port, latencies_s):
+def ask(port, seconds, latencies_s):
     """Asks every PAUSE_S, on time whatever the last answer took, so that a stall is felt by all it would have hit."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     body = json.dumps(IMAGE)
     due_s = start_s = time.monotonic()
-    while due_s < start_s + SECONDS:
+    while due_s < start_s + seconds:
         time.sleep(max(0, due_s - time.monotonic()))
         connection.request("POST", "/v1/models/asked:predict", body)
         connection.getresponse().read()
