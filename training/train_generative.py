@@ -78,6 +78,10 @@ class GenerativeConfig:
             raise ValueError(f"name must be a word without / or : to be served under, got {self.name!r}.")
 
     @property
+    def served_name(self):
+        return self.name or self.model
+
+    @property
     def recipe(self):
         return "adam"
 
@@ -194,7 +198,7 @@ def publish(trainer, config, data, measures, seconds):
     from training.export import export_signatures
 
     card = {
-        "name": config.name or config.model,
+        "name": config.served_name,
         "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
         "dataset": model_card.described(data),
         "recipe": {"name": config.recipe, **config.chosen_recipe._asdict()},
