@@ -5,14 +5,14 @@ worth a faster engine, and only TensorFlow can run the rest. The network is the 
 without order, strings or state, and has the convolutions and matrix products in it; all else is TensorFlow's.
 """
 
-import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
-from tensorflow.python.framework import op_def_registry
+
+from serving.graph_nodes import NotCutError, dtypes, node_of, op_def, output_dtypes, reach, split, unique
 
 PRODUCTS = {
     *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"),
@@ -29,10 +29,6 @@ FOREIGN_OPS = PLACEHOLDERS | CONTROL_FLOW | ORDERING
 FOREIGN_TYPES = {tf.string, tf.variant, tf.resource, tf.float64, tf.complex64, tf.complex128, tf.uint32, tf.uint64}
 FED_TYPES = {tf.uint8, tf.int8, tf.int16, tf.uint16, tf.int32, tf.float32}
 SMALL_BYTES = 1024
-
-
-class NotCutError(Exception):
-    """Why TensorFlow has to run the signature as a whole; the message is part of a log line."""
 
 
 class Cut(NamedTuple):
@@ -253,57 +249,3 @@ class Graph:
             index.update({f"{name}:{port}": f"{number}:{port}" for port in range(len(output_dtypes(node)))})
         digest.update(repr([index[tensor] for tensor in fetches]).encode())
         return digest.hexdigest()
-
-
-def split(tensor: str) -> tuple[str, int]:
-    name, _, port = tensor.partition(":")
-    return name, int(port or 0)
-
-
-def node_of(tensor: str) -> str:
-    return tensor.partition(":")[0]
-
-
-def unique(items: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(items))
-
-
-def reach(seeds: Iterable[str], users: Mapping[str, Sequence[str]]) -> set[str]:
-    """`seeds` and all that use them, directly or not."""
-    found, stack = set(), list(seeds)
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack.extend(users[name])
-    return found
-
-
-@functools.cache
-def op_def(op: str) -> Any:
-    found = op_def_registry.get(op)
-    if found is None:
-        raise NotCutError(f"the op {op} is not known here")
-    return found
-
-
-def output_dtypes(node: Any) -> list[tf.DType]:
-    return argument_dtypes(node, op_def(node.op).output_arg)
-
-
-def dtypes(node: Any) -> set[tf.DType]:
-    definition = op_def(node.op)
-    return {*argument_dtypes(node, definition.input_arg), *argument_dtypes(node, definition.output_arg)}
-
-
-def argument_dtypes(node: Any, arguments: Iterable[Any]) -> list[tf.DType]:
-    found = []
-    for argument in arguments:
-        if argument.type_list_attr:
-            enums = list(node.attr[argument.type_list_attr].list.type)
-        else:
-            enums = [argument.type or node.attr[argument.type_attr].type]
-            if argument.number_attr:
-                enums *= node.attr[argument.number_attr].i
-        found += [tf.as_dtype(enum) for enum in enums]
-    return found

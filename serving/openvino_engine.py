@@ -22,7 +22,8 @@ from tensorflow.python.grappler import tf_optimizer
 
 from serving.engine_check import UnequalError, check
 from serving.errors import Code, ServingError
-from serving.graph_cut import Cut, Graph, NotCutError, cut, node_of
+from serving.graph_cut import Cut, Graph, cut
+from serving.graph_nodes import NotCutError, node_of
 from serving.graph_state import sharing_signatures
 from serving.servable import EngineOptions, batches_at_a_time
 from serving.signature import Arrays, Signature
