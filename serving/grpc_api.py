@@ -39,7 +39,7 @@ STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict, Classify, Regress, MultiInference and GetModelMetadata.
+    """Classify, Regress, MultiInference and GetModelMetadata; Predict is `grpc_async`'s, since it keeps no thread.
 
     Args:
         as_content: answer with `tensor_content` instead of the typed fields.
@@ -56,28 +56,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._regress = functools.partial(inference.regress, check_method_name=check_method_name)
         self._multi_inference = functools.partial(inference.multi_inference, check_method_name=check_method_name)
 
-    def Predict(
-        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
-    ) -> predict_pb2.PredictResponse:
-        with self._asked("Predict", request, context) as (call, version, spec):
-            inputs = codec_grpc.to_arrays(request.inputs)
-            call.took(inputs)
-            outputs = call.timed(
-                inference.predict,
-                version.loaded,
-                spec.signature_name,
-                inputs,
-                request.output_filter,
-                _deadline_s(context),
-            )
-            return to_response(version, spec, outputs, self._as_content)
-
     def Classify(
         self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
     ) -> classification_pb2.ClassificationResponse:
         with self._asked("Classify", request, context) as (call, version, spec):
             examples = _examples(call, request.input)
-            result = call.timed(self._classify, version.loaded, spec.signature_name, examples, _deadline_s(context))
+            result = call.timed(self._classify, version.loaded, spec.signature_name, examples, deadline_s(context))
             return classification_pb2.ClassificationResponse(
                 model_spec=echo(version, spec), result=codec_grpc.to_classification_result(result)
             )
@@ -87,7 +71,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     ) -> regression_pb2.RegressionResponse:
         with self._asked("Regress", request, context) as (call, version, spec):
             examples = _examples(call, request.input)
-            values = call.timed(self._regress, version.loaded, spec.signature_name, examples, _deadline_s(context))
+            values = call.timed(self._regress, version.loaded, spec.signature_name, examples, deadline_s(context))
             return regression_pb2.RegressionResponse(
                 model_spec=echo(version, spec), result=codec_grpc.to_regression_result(values)
             )
@@ -112,7 +96,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 tasks = [
                     (spec.signature_name, task.method_name) for spec, task in zip(specs, request.tasks, strict=True)
                 ]
-                results = call.timed(self._multi_inference, version.loaded, tasks, examples, _deadline_s(context))
+                results = call.timed(self._multi_inference, version.loaded, tasks, examples, deadline_s(context))
                 return inference_pb2.MultiInferenceResponse(
                     results=[_inference_result(version, *pair) for pair in zip(specs, results, strict=True)]
                 )
@@ -269,7 +253,7 @@ def _to_status(versions: list[VersionStatus]) -> get_model_status_pb2.GetModelSt
     return response
 
 
-def _deadline_s(context: grpc.ServicerContext) -> float | None:
+def deadline_s(context: grpc.ServicerContext) -> float | None:
     remaining_s = context.time_remaining()
     if remaining_s is None or remaining_s > threading.TIMEOUT_MAX:  # some clients say "no deadline" as 292 years
         return None

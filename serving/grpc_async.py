@@ -16,7 +16,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from serving import codec_grpc
 from serving.answers import Answers
-from serving.grpc_api import PredictionService, spec_of, status_of, to_response
+from serving.grpc_api import PredictionService, deadline_s, spec_of, status_of, to_response
 
 T = TypeVar("T")
 
@@ -69,13 +69,12 @@ class AsyncPredictionService(PredictionService):
                     inputs = codec_grpc.to_arrays(request.inputs)
                     call.took(inputs)
                     started_s = time.perf_counter()
-                    left_s = context.time_remaining()
                     outputs = await self._answers.predict(
                         version.loaded,
                         spec.signature_name,
                         inputs,
                         request.output_filter,
-                        None if left_s is None else time.monotonic() + left_s,
+                        deadline_s(context),
                     )
                     call.ran(time.perf_counter() - started_s)
                     return to_response(version, spec, outputs, self._as_content)

@@ -156,11 +156,11 @@ class Server:
 
         started_s = time.perf_counter()
         flags = self._flags
+        intra, inter = flags.op_parallelism
         options = EngineOptions(
-            flags.tensorflow_session_parallelism,
-            flags.tensorflow_intra_op_parallelism,
-            flags.tensorflow_inter_op_parallelism,
-            flags.per_process_gpu_memory_fraction,
+            tensorflow_intra_op_parallelism=intra,
+            tensorflow_inter_op_parallelism=inter,
+            per_process_gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
         )
         loaded = load(path, tags=sorted(flags.tags), engine=flags.engine, options=options)
         try:
