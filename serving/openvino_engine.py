@@ -44,7 +44,7 @@ class Network:
             path = pathlib.Path(folder, "network.pb")
             path.write_bytes(graph.SerializeToString())
             model = core.read_model(path)
-        threads = options.tensorflow_intra_op_parallelism or options.tensorflow_session_parallelism
+        threads = options.tensorflow_intra_op_parallelism
         settings = {
             "NUM_STREAMS": batches_at_a_time(),
             "ENABLE_CPU_PINNING": False,  # our own threads use the processors too: 6% more calls a second

@@ -21,7 +21,6 @@ class Engine(enum.StrEnum):
 class EngineOptions(NamedTuple):
     """How the engines use the machine; 0 leaves the choice to the engine. Names are TensorFlow Serving's flags."""
 
-    tensorflow_session_parallelism: int = 0
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
     per_process_gpu_memory_fraction: float = 0.0

@@ -126,10 +126,9 @@ def has_gpu() -> bool:
 
 
 def session_config(options: EngineOptions) -> tf.compat.v1.ConfigProto:
-    threads = options.tensorflow_session_parallelism
     config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism or threads,
-        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism or threads,
+        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism,
+        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism,
     )
     config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
     return config
