@@ -142,7 +142,8 @@ def run(strategy, model, batches, validation, epochs, keeper, callbacks):
             calls.on_train_batch_begin(at)
             loss, accuracy, asked = step(next(data), float(keeper.is_asked_to_stop)).numpy().tolist()
             results.append((loss, accuracy))
-            keeper.is_asked_to_stop = asked > 0  # one worker's signal stops all of them at the same step
+            if asked:  # one worker's signal stops all of them after the same step
+                keeper.is_asked_to_stop = True
             calls.on_train_batch_end(at, {"loss": loss, "accuracy": accuracy})
             if asked:
                 calls.on_train_end()

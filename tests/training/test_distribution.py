@@ -1,6 +1,7 @@
 """Several devices and several processes on this machine, over loopback."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -10,13 +11,16 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from training import distribution
-from training.errors import InputError
+from training import distribution, recipes
+from training.batches import Batches
+from training.datasets import Split
+from training.errors import InputError, Interrupted
 
 ROOT = Path(__file__).parents[2]
 
@@ -195,6 +199,36 @@ def test_finished_job_exports_once(job, tmp_path):
     assert (status, other_status) == (0, 0)
     assert "SavedModel:" in told and "SavedModel:" not in other_told
     assert [path.name for path in (tmp_path / "models" / "pets").iterdir()] == ["1"]
+
+
+class PressesInStep(keras.layers.Layer):
+    """Presses Ctrl-C while step 2 of the training runs."""
+
+    def build(self, input_shape):
+        self.step = tf.Variable(0, trainable=False)
+
+    def call(self, x, training=False):
+        return tf.ensure_shape(tf.numpy_function(self.press, [x], x.dtype), x.shape) if training else x
+
+    def press(self, x):
+        if self.step.assign_add(1) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return x
+
+
+def test_signal_that_comes_while_a_step_runs_stops_after_the_next(tmp_path):
+    recipe = dataclasses.replace(recipes.recipe("fast"), epochs=5, batch_size=8)
+    split = Split(np.zeros((32, 8, 8, 1), np.uint8), np.arange(32, dtype=np.int32) % 3)
+    batches = Batches(split, 3, recipe, 0)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        images = keras.Input((8, 8, 1), dtype="uint8")
+        x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
+        model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(PressesInStep()(x)))
+        recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
+    with pytest.raises(Interrupted):
+        distribution.fit(strategy, model, batches, split, recipe.epochs, tmp_path)
+    assert np.asarray(model.optimizer.iterations) == 3
 
 
 @pytest.mark.parametrize("given", ["", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"index": 1}}'])
