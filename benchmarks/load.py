@@ -56,33 +56,50 @@ class Server(NamedTuple):
             found = re.search(r'^:tensorflow:serving:request_count{.*status="OK"} (\S+)', page.read().decode(), re.M)
         return float(found[1]) if found else 0.0
 
+    def grpc_url(self):
+        return f"http://127.0.0.1:{self.grpc_port}{GRPC_PATH}"
+
+    def rest_url(self):
+        return f"http://127.0.0.1:{self.rest_port}/v1/models/m:predict"
+
     def ask_grpc(self, body, *, seconds, waiting, rate=None):
         """Load from one connection with `waiting` calls in flight, or `rate` calls a second whatever is in flight."""
-        return self._ask(self.grpc_port, GRPC_PATH, body, GRPC_HEADERS, seconds, ("-c1", f"-m{waiting}"), rate)
+        flags = ("-c1", f"-m{waiting}", *([f"--rps={rate:.0f}"] if rate else []))
+        return self._ask(self.grpc_url(), body, GRPC_HEADERS, seconds, flags)
 
     def ask_rest(self, body, *, seconds, waiting):
         """Load from `waiting` connections with one request in flight on each."""
-        flags = ("--h1", f"-c{waiting}", "-m1")
-        return self._ask(self.rest_port, "/v1/models/m:predict", body, (), seconds, flags, None)
+        return self._ask(self.rest_url(), body, (), seconds, ("--h1", f"-c{waiting}", "-m1"))
 
-    def _ask(self, port, path, body, headers, seconds, flags, rate):
+    def _ask(self, url, body, headers, seconds, flags):
         before_s, before = self.cpu_s(), self.good_answers()
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "body").write_bytes(body)
-            command = [h2load(), f"-D{seconds}", f"--warm-up-time={WARM_UP_S}", "-d", f"{folder}/body", *flags]
-            command += [f"--log-file={folder}/log", *(f"-H{header}" for header in headers)]
-            command += [f"--rps={rate:.0f}"] if rate else []
-            output = subprocess.run(
-                [*command, f"http://127.0.0.1:{port}{path}"], check=True, capture_output=True, text=True
-            ).stdout
-            log = np.loadtxt(f"{folder}/log", ndmin=2)
+        output, log = h2load(url, body, headers, *timed(seconds), *flags)
         answered = self.good_answers() - before
         if answered < 0.98 * len(log):
             raise RuntimeError(f"Of {len(log)} requests {answered:.0f} were answered well.\n{output}")
-        starts_s, latencies_ms = log[:, 0] / 1e6, log[:, 2] / 1e3  # those after the warm-up
-        requests_per_s = len(log) / (starts_s.max() - starts_s.min())
-        server_ms = 1e3 * (self.cpu_s() - before_s) / answered
-        return Load(requests_per_s, np.median(latencies_ms), np.percentile(latencies_ms, 99), server_ms)
+        return Load(*speeds(log), 1e3 * (self.cpu_s() - before_s) / answered)
+
+
+def timed(seconds):
+    return f"-D{seconds}", f"--warm-up-time={WARM_UP_S}"
+
+
+def h2load(url, body, headers, *flags):
+    """What h2load prints, and its log: of each request after the warm-up its start in us, its status, and us."""
+    path = shutil.which("h2load")
+    if path is None:
+        raise SystemExit("h2load makes the load and is not installed: apt-get install nghttp2-client")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "body").write_bytes(body)
+        command = [path, f"-d{folder}/body", f"--log-file={folder}/log", *(f"-H{header}" for header in headers)]
+        output = subprocess.run([*command, *flags, url], check=True, capture_output=True, text=True).stdout
+        return output, np.loadtxt(f"{folder}/log", ndmin=2)
+
+
+def speeds(log):
+    """Requests a second, and the median and 99th percentile of a request's ms."""
+    starts_s, latencies_ms = log[:, 0] / 1e6, log[:, 2] / 1e3
+    return len(log) / (starts_s.max() - starts_s.min()), np.median(latencies_ms), np.percentile(latencies_ms, 99)
 
 
 @contextlib.contextmanager
@@ -111,13 +128,6 @@ def serve(base_path, *flags):
         finally:
             process.terminate()
             process.wait()
-
-
-def h2load():
-    path = shutil.which("h2load")
-    if path is None:
-        raise SystemExit("h2load makes the load and is not installed: apt-get install nghttp2-client")
-    return path
 
 
 def free_port():

@@ -16,47 +16,41 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.load import serve
+from benchmarks.table import HEADER, Row
+from serving.quiet import import_tensorflow
 
 SECONDS = 5
 WIDTHS = {"1": 1.0, "1/3": 1 / 3}
 RESULTS = pathlib.Path("results/serving.json")
-
-
-class Row(NamedTuple):
-    """A line of the table: `value` is to be at least `bar`, or at most where `is_limit`."""
-
-    what: str
-    measured: str
-    value: float
-    bar: float
-    is_limit: bool = False
-
-    def __str__(self):
-        is_met = self.value <= self.bar if self.is_limit else self.value >= self.bar
-        bar = f"{'at most' if self.is_limit else 'at least'} {self.bar:g}"
-        return f"| {self.what} | {self.measured} | {self.value:.2f} | {bar} | {'yes' if is_met else 'no'} |"
+LEGEND = """\
+Images a second: the server's : the reference's. Unless "32s", "alone" or "70%"
+says else, 32 callers wait for an image each. "32s": 4 callers, 32 images each.
+"alone": ms one caller waits - ms the engine takes, and the difference.
+"70%": open loop at 70% of the first row's rate, ms at p99 : p50.
+"""
 
 
 def main():
+    started_s = time.monotonic()
+    import_tensorflow()  # quietly, since the protocol's messages import it
+    print(f"{LEGEND}\n{HEADER}", flush=True)
+    figures = {}
     with tempfile.TemporaryDirectory() as folder:
         paths = {
             name: write_model(pathlib.Path(folder) / name.replace("/", "_"), width) for name, width in WIDTHS.items()
         }
-        print("| what | measured | figure | bar | met |\n| --- | --- | --- | --- | --- |")
-        figures = {}
         for name, path in paths.items():
             rows, figures[name] = width_rows(name, path)
             print(*rows, sep="\n", flush=True)
-        print(start_row(paths["1/3"]))
+        print(start_row(paths["1/3"]), flush=True)
+    print("\nResident, MB, when ready and after it all:")
     for name, row in figures.items():
-        print(
-            f"\nResident at width {name}: {row['ready_mb']:.0f} MB when ready, {row['loaded_mb']:.0f} MB after it all."
-        )
+        print(f"width {name}: {row['ready_mb']:.0f}, {row['loaded_mb']:.0f}")
+    print(f"It took {time.monotonic() - started_s:.0f} s.")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(figures, indent=1))
 
@@ -90,7 +84,7 @@ def width_rows(name, path):
         figures = {"ready_mb": server.resident_mb()}
         single = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=32)
         many = server.ask_grpc(grpc_body(32), seconds=SECONDS, waiting=4)
-        rest = server.ask_rest(rest_body(), seconds=SECONDS, waiting=32)
+        rest = server.ask_rest(rest_body(1), seconds=SECONDS, waiting=32)
         alone = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=1)
         steady = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=128, rate=0.7 * single.requests_per_s)
         figures["loaded_mb"] = server.resident_mb()
@@ -103,29 +97,23 @@ def width_rows(name, path):
 
 def comparisons(name, single, many, rest, bare, bare_tf):
     bar, bar_tf = {"1": (0.90, 1.10), "1/3": (0.60, 1.00)}[name]
-    calls, what = single.requests_per_s, f"{single.requests_per_s:,.0f} images/s"
-    yield Row(
-        f"gRPC, an image a call, 32 waiting, width {name}, by the bare engine",
-        f"{what}; {bare:,.0f}",
-        calls / bare,
-        bar,
-    )
-    yield Row(f"the same by bare TensorFlow, width {name}", f"{what}; {bare_tf:,.0f}", calls / bare_tf, bar_tf)
+    yield ratio(f"gRPC, width {name}, by engine", single.requests_per_s, bare, bar)
+    yield ratio(f"gRPC, width {name}, by TensorFlow", single.requests_per_s, bare_tf, bar_tf)
     if name == "1":
-        speed = 32 * many.requests_per_s
-        yield Row("gRPC, 32 images a call, width 1, by the bare engine", f"{speed:,.0f} images/s", speed / bare, 0.95)
+        yield ratio("gRPC, 32s, width 1, by engine", 32 * many.requests_per_s, bare, 0.95)
     else:
-        speed = rest.requests_per_s
-        yield Row(f"REST, an image as JSON, width {name}, by gRPC", f"{speed:,.0f} images/s", speed / calls, 0.60)
+        yield ratio(f"REST, width {name}, by gRPC", rest.requests_per_s, single.requests_per_s, 0.60)
+
+
+def ratio(what, speed, reference, bar):
+    return Row(what, f"{speed:,.0f} : {reference:,.0f} /s", speed / reference, bar)
 
 
 def latencies(name, alone, steady, engine_ms):
-    added_ms = alone.median_ms - engine_ms
-    pair = f"{alone.median_ms:.2f} and {engine_ms:.2f} ms"
-    yield Row(f"gRPC, one caller, width {name}: median added to the engine's, ms", pair, added_ms, 0.6, is_limit=True)
-    pair = f"{steady.p99_ms:.1f} and {steady.median_ms:.1f} ms"
-    ratio = steady.p99_ms / steady.median_ms
-    yield Row(f"gRPC, 70% of that load, width {name}: p99 by p50", pair, ratio, 3, is_limit=True)
+    pair = f"{alone.median_ms:.2f} - {engine_ms:.2f} ms"
+    yield Row(f"gRPC, width {name}, alone", pair, alone.median_ms - engine_ms, 0.6, is_limit=True)
+    pair = f"{steady.p99_ms:.1f} : {steady.median_ms:.1f} ms"
+    yield Row(f"gRPC, width {name}, 70%", pair, steady.p99_ms / steady.median_ms, 3, is_limit=True)
 
 
 def start_row(path):
@@ -138,8 +126,8 @@ def start_row(path):
         with serve(path) as server:
             readies_s.append(server.ready_s)
     ready_s, import_s = min(readies_s), min(imports_s)
-    pair = f"{ready_s:.2f} and {import_s:.2f} s"
-    return Row("from command to ready by `import tensorflow`", pair, ready_s / import_s, 1.6, is_limit=True)
+    pair = f"{ready_s:.2f} : {import_s:.2f} s"
+    return Row("start by `import tensorflow`", pair, ready_s / import_s, 1.6, is_limit=True)
 
 
 def grpc_body(rows):
@@ -157,8 +145,8 @@ def grpc_body(rows):
     return b"\0" + struct.pack(">I", len(message)) + message
 
 
-def rest_body():
-    return json.dumps({"instances": images(1).tolist()}).encode()
+def rest_body(rows):
+    return json.dumps({"instances": images(rows).tolist()}).encode()
 
 
 def images(rows):

@@ -1,0 +1,234 @@
+"""Images a second at 32 waiting callers: this server against others that serve the same SavedModel.
+
+    python -m benchmarks.rivals                          # the four, about five minutes
+    python -m benchmarks.rivals --names litserve ray
+
+All-CNN-C at width 1/3, an image of 28x28x1 a request, untrained, on the processors this process may use, which h2load
+shares. Every rival runs TensorFlow of this environment's version with its own batching on, once with each of its
+settings in `RIVALS`, of which its best counts; ours runs without flags. Each is first asked 32 different images at
+once, and its answers are held against the SavedModel's.
+
+The four cannot share an environment (MLServer 1.7 needs a Starlette below 0.47, this server and Ray Serve 1.0), so each
+gets its own under build/rivals, made by uv with hard links: 2.5 GB in all, and minutes where nothing is cached yet.
+"""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import tyro
+
+from benchmarks.load import free_port, h2load, serve, speeds, timed
+from benchmarks.serving import grpc_body, images, ratio, rest_body, write_model
+from benchmarks.table import HEADER
+from serving.quiet import import_tensorflow
+
+SECONDS, WAITING, BAR, START_S = 4, 32, 4.0, 90
+JSON = ("content-type: application/json",)
+ENVIRONMENTS = pathlib.Path("build/rivals").absolute()
+SERVERS = pathlib.Path(__file__).with_name("rival_servers")
+
+
+class Setting(NamedTuple):
+    """Worker processes, TensorFlow's threads in each, images a batch, and the milliseconds its batching may take."""
+
+    workers: int
+    threads: int
+    rows: int
+    wait_ms: float
+
+    def __str__(self):
+        return f"{self.workers} x {self.threads} threads, batches of {self.rows}, {self.wait_ms:g} ms"
+
+
+class Rival(NamedTuple):
+    """Another server: what installs it, where it answers, and its JSON for an image and for an answer."""
+
+    requirements: tuple[str, ...]
+    path: str
+    question: Callable
+    answer: Callable
+    settings: tuple[Setting, ...]
+    environment: dict[str, str] = {}
+
+
+RIVALS = {
+    "litserve": Rival(
+        ("litserve==0.2.19",),
+        "/predict",
+        lambda image: {"image": image.tolist()},
+        lambda reply: reply["probabilities"],
+        (Setting(1, 2, 32, 5), Setting(2, 1, 16, 5)),
+    ),
+    "ray": Rival(
+        ("ray[serve]==2.60.0",),
+        "/predict",
+        lambda image: {"image": image.tolist()},
+        lambda reply: reply["probabilities"],
+        (Setting(1, 2, 32, 5), Setting(2, 1, 16, 5)),
+        {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"},  # its guide's high-throughput mode
+    ),
+    "bentoml": Rival(
+        ("bentoml==1.4.40",),
+        "/predict",
+        lambda image: {"images": [image.tolist()]},
+        lambda reply: reply[0],
+        (Setting(1, 2, 32, 60_000), Setting(2, 1, 16, 60_000)),  # its default: a bound past which it refuses
+    ),
+    "mlserver": Rival(
+        ("mlserver==1.7.1", "uvloop==0.21.0"),  # its workers do not start on a later uvloop
+        "/v2/models/m/infer",
+        lambda image: {
+            "inputs": [
+                {"name": "images", "shape": [1, *image.shape], "datatype": "UINT8", "data": image.ravel().tolist()}
+            ]
+        },
+        lambda reply: reply["outputs"][0]["data"],
+        (Setting(1, 2, 32, 5), Setting(2, 1, 16, 5)),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RivalsConfig:
+    """Compare this server's images a second with other servers'."""
+
+    names: tuple[str, ...] = tuple(RIVALS)
+    """which of them"""
+
+    def __post_init__(self):
+        for name in self.names:
+            if name not in RIVALS:
+                raise ValueError(f"Unknown rival {name!r}. Known rivals: {', '.join(RIVALS)}.")
+
+
+def main(argv=None):
+    names = tyro.cli(RivalsConfig, args=argv, use_underscores=True).names
+    for name in names:
+        install(name)
+    import_tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_model(pathlib.Path(folder), 1 / 3)
+        asked = images(WAITING)
+        expected = answers(path, asked)
+        ours = our_speeds(path)
+        print(HEADER, flush=True)
+        tried = {}
+        for name in names:
+            tried[name] = {each: rival_speed(name, each, path, asked, expected) for each in RIVALS[name].settings}
+            fastest = max(tried[name].values())
+            for protocol, speed in ours.items():
+                what = f"{protocol} by {RIVALS[name].requirements[0].replace('==', ' ')}"
+                print(ratio(what, speed, fastest, BAR), flush=True)
+        on_tensorflow = our_speeds(path, "--engine=tensorflow")
+    print("\nimages/s:")
+    print("* ours on TensorFlow too: " + ", ".join(f"{name} {speed:,.0f}" for name, speed in on_tensorflow.items()))
+    for name, speeds_found in tried.items():
+        print(f"* {name}: " + "; ".join(f"{speed:,.0f} ({setting})" for setting, speed in speeds_found.items()))
+
+
+def install(name):
+    """An environment of its own; nothing to do where it is there already."""
+    uv, folder = [sys.executable, "-m", "uv"], ENVIRONMENTS / name
+    tensorflow = f"tensorflow=={importlib.metadata.version('tensorflow')}"
+    subprocess.run([*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, folder], check=True)
+    install = [*uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *RIVALS[name].requirements]
+    subprocess.run([*install, tensorflow], check=True)
+
+
+def answers(path, asked):
+    """The SavedModel's own, through TensorFlow."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(path / "1")
+    return model.signatures["serving_default"](images=tf.constant(asked))["probabilities"].numpy()
+
+
+def our_speeds(path, *flags):
+    with serve(path, *flags) as server:
+        grpc = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=WAITING)
+        rest = server.ask_rest(rest_body(1), seconds=SECONDS, waiting=WAITING)
+        return {"REST": rest.requests_per_s, "gRPC": grpc.requests_per_s}
+
+
+def rival_speed(name, setting, path, asked, expected):
+    rival = RIVALS[name]
+    with rival_server(name, setting, path) as (process, url):
+        wait_until_ready(process, url, body(rival, asked[0]))
+        with ThreadPoolExecutor(WAITING) as pool:
+            replies = pool.map(lambda image: rival.answer(post(url, body(rival, image))), asked)
+            apart = np.abs(np.asarray([*replies]) - expected).max()
+        if apart > 1e-4:
+            raise RuntimeError(f"{name} answers up to {apart:.1e} away from the SavedModel's probabilities.")
+        flags = ("--h1", f"-c{WAITING}", "-m1")
+        output, log = h2load(url, body(rival, asked[0]), JSON, *timed(SECONDS), *flags)
+    if (log[:, 1] != 200).any():
+        raise RuntimeError(f"{name} refused requests at {setting}.\n{output}")
+    return speeds(log)[0]
+
+
+def body(rival, image):
+    return json.dumps(rival.question(image)).encode()
+
+
+@contextlib.contextmanager
+def rival_server(name, setting, path):
+    """The server's process and URL, from its start to the end of the last of its processes."""
+    port, side_port = free_port(), free_port()
+    asked = {"path": path / "1", "port": port, "side_port": side_port, **setting._asdict()}
+    variables = {f"RIVAL_{key.upper()}": str(value) for key, value in asked.items()}
+    python = ENVIRONMENTS / name / "bin/python"
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [python, SERVERS / f"on_{name}.py"],
+            cwd=SERVERS,
+            env={**os.environ, **variables, **RIVALS[name].environment, "CUDA_VISIBLE_DEVICES": ""},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            yield process, f"http://127.0.0.1:{port}{RIVALS[name].path}"
+        except Exception:
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace")[-4000:])
+            raise
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_until_ready(process, url, question):
+    end_s = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < end_s:
+        with contextlib.suppress(OSError):  # urllib's errors: not listening yet, or 404 and 503 while it loads
+            post(url, question)
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"{url} gave no answer within {START_S} s of its start; what its server said is above.")
+
+
+def post(url, question):
+    request = urllib.request.Request(url, question, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.load(reply)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""What every benchmark of the server prints: a Markdown table of figures and their bars, 80 columns wide."""
+
+from typing import NamedTuple
+
+HEADER = f"""\
+| {"what":<29} | {"measured":<18} | figure | bar     | met |
+| {"-" * 29} | {"-" * 18} | -----: | ------- | --- |"""
+
+
+class Row(NamedTuple):
+    """A line of the table: `value` is to be at least `bar`, or at most where `is_limit`."""
+
+    what: str
+    measured: str
+    value: float
+    bar: float
+    is_limit: bool = False
+
+    def __str__(self):
+        is_met = self.value <= self.bar if self.is_limit else self.value >= self.bar
+        bar = f"{'<=' if self.is_limit else '>='} {self.bar:g}"
+        met = "yes" if is_met else "no"
+        return f"| {self.what:<29} | {self.measured:<18} | {self.value:6.2f} | {bar:<7} | {met:<3} |"
