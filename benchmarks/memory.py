@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import pathlib
 import random
+import re
 import tempfile
 import threading
 import time
@@ -86,8 +87,8 @@ def main(argv=None):
     if answered < progress.sent:
         raise RuntimeError(f"Of {progress.sent:,} requests {answered:,.0f} were answered well.")
     tenth, end = progress.read_mb[0.1], progress.read_mb[1]
-    what = "resident at the end by that after a tenth of the load"
-    print(f"\n{HEADER}\n{Row(what, f'{end:,.0f} and {tenth:,.0f} MB', end / tenth, 1.03, is_limit=True)}")
+    pair = f"{end:,.0f} : {tenth:,.0f} MB"
+    print(f"\n{HEADER}\n{Row('resident, end by a tenth', pair, end / tenth, 1.03, is_limit=True)}")
 
 
 def send(config, server, progress):
@@ -101,10 +102,13 @@ def send(config, server, progress):
                 size, protocol = next(deck)
             grpc, rest = bodies[size]
             if protocol == "grpc":
-                h2load(server.grpc_url(), grpc, GRPC_HEADERS, f"-n{ROUND}", "-c1", "-m4", *rate)
+                output, _ = h2load(server.grpc_url(), grpc, GRPC_HEADERS, f"-n{ROUND}", "-c1", "-m4", *rate)
             else:
-                h2load(server.rest_url(), rest, (), "--h1", f"-n{ROUND}", "-c1", *rate)
-            progress.add(ROUND)
+                output, _ = h2load(server.rest_url(), rest, (), "--h1", f"-n{ROUND}", "-c1", *rate)
+            succeeded = int(re.search(r"(\d+) succeeded", output)[1])  # over gRPC that says nothing of its status
+            if not succeeded:
+                raise RuntimeError(f"A round of {ROUND} requests of {size} images got no answer.\n{output}")
+            progress.add(succeeded)
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for future in [pool.submit(lane) for _ in range(SIDE_BY_SIDE)]:
