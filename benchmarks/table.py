@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 HEADER = f"""\
-| {"what":<29} | {"measured":<18} | figure | bar     | met |
-| {"-" * 29} | {"-" * 18} | -----: | ------- | --- |"""
+| {"what":<30} | {"measured":<17} | figure | bar     | met |
+| {"-" * 30} | {"-" * 17} | -----: | ------- | --- |"""
 
 
 class Row(NamedTuple):
@@ -20,4 +20,4 @@ class Row(NamedTuple):
         is_met = self.value <= self.bar if self.is_limit else self.value >= self.bar
         bar = f"{'<=' if self.is_limit else '>='} {self.bar:g}"
         met = "yes" if is_met else "no"
-        return f"| {self.what:<29} | {self.measured:<18} | {self.value:6.2f} | {bar:<7} | {met:<3} |"
+        return f"| {self.what:<30} | {self.measured:<17} | {self.value:6.2f} | {bar:<7} | {met:<3} |"
