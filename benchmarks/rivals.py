@@ -1,6 +1,6 @@
 """Images a second at 32 waiting callers: this server against others that serve the same SavedModel.
 
-    python -m benchmarks.rivals                          # the four, about five minutes
+    python -m benchmarks.rivals                          # the four, about six minutes
     python -m benchmarks.rivals --names litserve ray
 
 All-CNN-C at width 1/3, an image of 28x28x1 a request, untrained, on the processors this process may use, which h2load
@@ -52,11 +52,11 @@ class Setting(NamedTuple):
     threads: int
     rows: int
     wait_ms: float
-    environment: tuple[str, ...] = ()  # names of variables that are set to 1
+    mode: str = ""
 
     def __str__(self):
         processes = f"{self.workers} x {self.threads} threads, batches of {self.rows}, {self.wait_ms:g} ms"
-        return ", ".join([processes, *self.environment])
+        return f"{processes}, {self.mode}" if self.mode else processes
 
 
 class Rival(NamedTuple):
@@ -69,8 +69,9 @@ class Rival(NamedTuple):
     settings: tuple[Setting, ...]
 
 
-RAY_FAST = ("RAY_SERVE_THROUGHPUT_OPTIMIZED", "RAY_SERVE_ENABLE_HA_PROXY")
-"""The high-throughput mode of its guide: HAProxy in front, and straight to the replicas."""
+FAST = "high-throughput mode"
+MODES = {"": {}, FAST: {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}}
+"""Variables of a setting's mode. Ray Serve's guide has this one: HAProxy in front, and straight to the replicas."""
 
 RIVALS = {
     "litserve": Rival(
@@ -85,7 +86,7 @@ RIVALS = {
         "/predict",
         lambda image: {"image": image.tolist()},
         lambda reply: reply["probabilities"],
-        (Setting(1, 2, 32, 5, RAY_FAST), Setting(2, 1, 16, 5, RAY_FAST), Setting(2, 1, 16, 5)),
+        (Setting(1, 2, 32, 5, FAST), Setting(2, 1, 16, 5, FAST), Setting(2, 1, 16, 5)),
     ),
     "bentoml": Rival(
         ("bentoml==1.4.40",),
@@ -200,13 +201,13 @@ def rival_server(name, setting, path):
     """The server's process and URL, from its start to the end of the last of its processes."""
     port, side_port = free_port(), free_port()
     asked = {"path": path / "1", "port": port, "side_port": side_port, **setting._asdict()}
-    variables = {f"RIVAL_{key.upper()}": str(value) for key, value in asked.items() if key != "environment"}
+    variables = {f"RIVAL_{key.upper()}": str(value) for key, value in asked.items() if key != "mode"}
     python = ENVIRONMENTS / name / "bin/python"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [python, SERVERS / f"on_{name}.py"],
             cwd=SERVERS,
-            env={**os.environ, **variables, **dict.fromkeys(setting.environment, "1"), "CUDA_VISIBLE_DEVICES": ""},
+            env={**os.environ, **variables, **MODES[setting.mode], "CUDA_VISIBLE_DEVICES": ""},
             stdout=log,
             stderr=log,
             start_new_session=True,
