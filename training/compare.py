@@ -122,13 +122,13 @@ def costs(config, data):
     }
 
 
-def train_config(config, model, **given):
+def train_config(config, model, *, epochs=1, **given):
     return TrainConfig(
         model=model,
         dataset=config.dataset,
         data_dir=config.data_dir,
         width=config.width,
-        recipe=config.recipe,
+        recipe=recipes.recipe(config.recipe, epochs=epochs),
         models_root=config.runs_root / "compare",
         runs_root=config.runs_root,
         **given,

@@ -1,0 +1,20 @@
+"""First weights that a recipe asks for, in place of the network's own random ones."""
+
+import keras
+import numpy as np
+
+
+def start_as_identity(model):
+    """Makes the first filters of each trained convolution hand on one input channel each, and leaves the others.
+
+    Of every convolution with an odd window and at least as many filters as channels. Source:
+    https://arxiv.org/abs/2404.00498, section 3.3.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.trainable:
+            kernel, *rest = layer.get_weights()
+            height, width, channels, filters = kernel.shape
+            if height % 2 and width % 2 and channels <= filters:
+                kernel[:, :, :, :channels] = 0
+                kernel[height // 2, width // 2, :, :channels] = np.eye(channels)
+                layer.set_weights([kernel, *rest])
