@@ -57,7 +57,7 @@ class Batches:
 
 def shift(images, pixels, seed):
     """Each image moved by -pixels..pixels down and right, with its mirrored edge let in."""
-    count, height, width, _ = tf.unstack(tf.shape(images), 4)
+    count, height, width, _ = tf.unstack(tf.shape(images))
     padded = tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]], "REFLECT")
     offsets = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * pixels + 1, tf.int32)
     rows = tf.gather(padded, offsets[0] + tf.range(height), axis=1, batch_dims=1)

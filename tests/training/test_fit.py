@@ -21,7 +21,8 @@ class InterruptedBatches(Batches):
     """Presses Ctrl-C when the batch of step 7 is made."""
 
     def batch(self, indices, seed):
-        return super().batch(indices, tf.numpy_function(press_at_7, [seed], tf.int64, stateful=False))
+        pressed = tf.numpy_function(press_at_7, [seed], tf.int64, stateful=False)
+        return super().batch(indices, tf.ensure_shape(pressed, seed.shape))
 
 
 def press_at_7(seed):
