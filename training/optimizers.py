@@ -4,6 +4,8 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
+from training.initial import SCORE_LAYERS
+
 WARMUP = 0.2
 MILESTONES = (200 / 350, 250 / 350, 300 / 350)  # of Springenberg et al., for any number of epochs
 FIRST, PEAK_AT, LAST = 0.2, 0.23, 0.07  # of the triangle: its ends as shares of its peak, and where that is
@@ -41,26 +43,34 @@ class Triangular(schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("convzoo")
 class SGD(keras.optimizers.SGD):
-    """Keras's SGD with two additions.
+    """Keras's SGD with three additions.
 
     Args:
         norm_bias_rate: multiplies the learning rate of batch normalisations' biases.
+        score_rate: multiplies the learning rate of the layer that gives the class scores.
         lookahead_steps: of the whole training, for lookahead (https://arxiv.org/abs/1907.08610); None for none. Every
             LOOKAHEAD_EVERY steps the weights are replaced by their running mean, which after step t of T keeps
             0.95^LOOKAHEAD_EVERY (t / T)^3 of what it was; at the end they stay at the mean.
     """
 
-    def __init__(self, *args, norm_bias_rate=1.0, lookahead_steps=None, **kwargs):
+    def __init__(self, *args, norm_bias_rate=1.0, score_rate=1.0, lookahead_steps=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.norm_bias_rate = norm_bias_rate
+        self.score_rate = score_rate
         self.lookahead_steps = lookahead_steps
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
-        self.rates = [self.norm_bias_rate if variable.name == "beta" else 1.0 for variable in variables]
+        self.rates = [self.rate_of(variable.path) for variable in variables]
         self.means = self.add_optimizer_variables(variables, "mean") if self.lookahead_steps else []
+
+    def rate_of(self, path):
+        layer, _, weight = path.rpartition("/")
+        if layer.rpartition("/")[2] in SCORE_LAYERS:
+            return self.score_rate
+        return self.norm_bias_rate if weight == "beta" else 1.0
 
     def update_step(self, gradient, variable, learning_rate):
         at = self._get_variable_index(variable)
@@ -80,5 +90,6 @@ class SGD(keras.optimizers.SGD):
     def get_config(self):
         return super().get_config() | {
             "norm_bias_rate": self.norm_bias_rate,
+            "score_rate": self.score_rate,
             "lookahead_steps": self.lookahead_steps,
         }

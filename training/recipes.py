@@ -41,6 +41,8 @@ class Recipe:
     """the longest that all gradients together may be"""
     norm_bias_rate: float = 1.0
     """multiplies sgd's learning rate for the biases of batch normalisation"""
+    score_scale: float = 1.0
+    """the layer of the class scores starts, and with sgd learns, as if the scores were multiplied by this"""
     lookahead: bool = False
     """whether sgd's weights are drawn every five steps towards their running mean, the more the later"""
     identity: bool = False
@@ -107,6 +109,7 @@ RECIPES = {
             momentum=0.85,
             nesterov=True,
             norm_bias_rate=64.0,
+            score_scale=1 / 9,
             lookahead=True,
             identity=True,
             label_smoothing=0.2,
@@ -135,13 +138,14 @@ def compile_for_training(model, recipe, steps):
     """Gives `model` the first weights, optimizer, loss and dropout of `recipe`, for a training of `steps` in all."""
     import keras
 
-    from training.initial import start_as_identity
+    from training.initial import scale_scores, start_as_identity
 
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate *= recipe.dropout
     if recipe.identity:
         start_as_identity(model)
+    scale_scores(model, recipe.score_scale)
     model.compile(
         optimizer(model, recipe, steps),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
@@ -166,6 +170,7 @@ def optimizer(model, recipe, steps):
             nesterov=recipe.nesterov,
             global_clipnorm=recipe.clip_norm,
             norm_bias_rate=recipe.norm_bias_rate,
+            score_rate=recipe.score_scale**2,
             lookahead_steps=steps if recipe.lookahead else None,
         )
     adamw = keras.optimizers.AdamW(rate, recipe.weight_decay, beta_2=0.98, global_clipnorm=recipe.clip_norm)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from training.initial import scale_scores
 from training.optimizers import SGD, Triangular, schedule
 
 
@@ -41,6 +42,26 @@ def test_biases_of_batch_normalisation_have_their_own_rate():
     [[gamma, beta]] = stepped(SGD(0.01, norm_bias_rate=64.0), norm.trainable_weights, 1, 1.0)
     np.testing.assert_allclose(gamma, 1 - 0.01, rtol=1e-6)
     np.testing.assert_allclose(beta, -0.64, rtol=1e-6)
+
+
+@pytest.mark.parametrize("made", [(keras.layers.Dense, 3), (keras.layers.Conv2D, 3, 1)])
+def test_scaled_scores_are_learned_as_by_a_network_that_multiplies_them(made):
+    """Two networks, one with its scores multiplied by 1/9, the other with that in its first weights and its rate."""
+    layer, *sizes = made
+    name = "logits" if layer is keras.layers.Dense else "class_maps"
+    images = np.random.default_rng(0).normal(size=(8, 4) if name == "logits" else (8, 2, 2, 4)).astype(np.float32)
+    scores = []
+    for scale, rate in ((1 / 9, 1.0), (1.0, 1 / 81)):
+        keras.utils.set_random_seed(0)
+        given = keras.Input(images.shape[1:])
+        x = keras.layers.Rescaling(scale)(layer(*sizes, name=name)(given))
+        model = keras.Model(given, x)
+        if scale == 1:
+            scale_scores(model, 1 / 9)
+        model.compile(SGD(2.0, momentum=0.85, nesterov=True, score_rate=rate), "mse")
+        model.fit(images, np.ones(x.shape[1:])[None].repeat(8, 0), epochs=5, verbose=0, shuffle=False)
+        scores.append(model.predict(images, verbose=0))
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-3, atol=1e-5)
 
 
 def test_lookahead_replaces_the_weights_by_their_running_mean_every_five_steps():
