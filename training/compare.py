@@ -143,7 +143,7 @@ def measured(config, cell, data):
 
     keras.backend.clear_session()  # else every network before it stays in memory
     name = f"{cell.model}-{data.name}-{cell.epochs}-epochs-seed-{cell.seed}"
-    artifact = Artifact(train(train_config(config, cell.model, epochs=cell.epochs, seed=cell.seed, name=name)))
+    artifact = Artifact(train(train_config(config, cell.model, epochs=cell.epochs, seed=cell.seed, name=name), data))
     card = json.loads((artifact.path / "model_card.json").read_text("utf-8"))
     probabilities = artifact.probabilities(data.test.images)
     shifts = shift_scores(artifact.predictions, data.test.images[:SHIFTED], data.test.labels[:SHIFTED])

@@ -93,8 +93,12 @@ def parse(argv):
     return tyro.cli(TrainConfig, args=argv, default=default, prog="python -m training.train", use_underscores=True)
 
 
-def train(config):
-    """Dataset, model, training, evaluation, export: the version directory, None on a machine that only helped."""
+def train(config, data=None):
+    """Dataset, model, training, evaluation, export: the version directory, None on a machine that only helped.
+
+    Args:
+        data: the config's dataset, where it is loaded already.
+    """
     import keras
 
     from training import checkpoints, datasets, distribution, inputs, test_time
@@ -105,7 +109,8 @@ def train(config):
     how = config.recipe
     strategy = distribution.choose_strategy()
     keras.utils.set_random_seed(config.seed)
-    data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
+    if data is None:
+        data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
     training, validation = datasets.hold_out(data.train, config.validation_share, config.seed)
     front = inputs.front(how.inputs, training.images)
     batches = Batches(training, data.num_classes, how, config.seed)
