@@ -14,7 +14,7 @@ def model_card(config, data, model, accuracy, seconds):
         "name": config.served_name,
         "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
         "dataset": described(data),
-        "recipe": {"name": config.recipe, **dataclasses.asdict(config.chosen_recipe)},
+        "recipe": dataclasses.asdict(config.recipe),
         "seed": config.seed,
         **measured(model, accuracy, seconds),
     }
@@ -33,16 +33,16 @@ def described(data):
 
 def measured(model, accuracy, seconds):
     """The part of a card that any classifier has: how good it is, and what any model has."""
-    low, high = accuracy.interval
+    return {"accuracy": accuracy_entry(accuracy), **made(model, seconds)}
+
+
+def accuracy_entry(accuracy):
     return {
-        "accuracy": {
-            "test": accuracy.share,
-            "interval": [low, high],
-            "confidence": 0.95,
-            "correct": accuracy.correct,
-            "images": accuracy.total,
-        },
-        **made(model, seconds),
+        "test": accuracy.share,
+        "interval": list(accuracy.interval),
+        "confidence": 0.95,
+        "correct": accuracy.correct,
+        "images": accuracy.total,
     }
 
 
