@@ -23,7 +23,7 @@ def main():
     asked = settings()
     api = Classifier(max_batch_size=asked.rows, batch_timeout=asked.wait_ms / 1e3)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=asked.workers, fast_queue=True)
-    server.run(host="127.0.0.1", port=asked.port, num_api_servers=1, log_level="error", generate_client_file=False)
+    server.run(host="127.0.0.1", port=asked.port, log_level="error", generate_client_file=False)
 
 
 if __name__ == "__main__":
