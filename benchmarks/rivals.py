@@ -1,6 +1,6 @@
 """Images a second at 32 waiting callers: this server against others that serve the same SavedModel.
 
-    python -m benchmarks.rivals                          # the four, about six minutes
+    python -m benchmarks.rivals                          # the four, about five minutes
     python -m benchmarks.rivals --names litserve ray
 
 All-CNN-C at width 1/3, an image of 28x28x1 a request, untrained, on the processors this process may use, which h2load

@@ -1,6 +1,6 @@
 """The server against the engine it runs, on the same processors in the same call: a table of ratios and their bars.
 
-    python -m benchmarks.serving            # about four minutes on an otherwise idle machine
+    python -m benchmarks.serving            # three minutes on an otherwise idle machine
 
 All-CNN-C on 28x28x1 at width 1 and 1/3, untrained, since speed does not depend on the weights. The reference is the
 engine in a loop with no protocol around it, at the batch size that suits it best, before and after the server's run;
