@@ -3,21 +3,39 @@
 import dataclasses
 import importlib.metadata
 import platform
+import shlex
 from pathlib import Path
 
 from zoo.account import account
+from zoo.front import front_of
 
 
 def model_card(config, data, model, accuracy, seconds):
     """model_card.json's content: where the model comes from, how good it is and what it costs."""
     return {
         "name": config.served_name,
-        "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
+        "model": {
+            "name": config.model,
+            "width": config.width,
+            "image_shape": list(data.image_shape),
+            "front": front_of(model, config.model),
+        },
         "dataset": described(data),
         "recipe": {"name": config.recipe, **dataclasses.asdict(config.chosen_recipe)},
         "seed": config.seed,
+        "command": command(config),
         **measured(model, accuracy, seconds),
     }
+
+
+def command(config):
+    """The command line that trains like `config`: what it leaves out is the program's default."""
+    flags = [
+        f"--{field.name}={value}"
+        for field in dataclasses.fields(config)
+        if (value := getattr(config, field.name)) != field.default and not field.name.endswith("_root")
+    ]
+    return shlex.join(["python", "-m", "training.train", *flags])
 
 
 def described(data):
