@@ -51,16 +51,18 @@ def described(data):
 
 def measured(model, accuracy, seconds):
     """The part of a card that any classifier has: how good it is, and what any model has."""
+    return {"accuracy": scored(accuracy), **made(model, seconds)}
+
+
+def scored(accuracy):
+    """A metrics.Accuracy on the test images, with its interval."""
     low, high = accuracy.interval
     return {
-        "accuracy": {
-            "test": accuracy.share,
-            "interval": [low, high],
-            "confidence": 0.95,
-            "correct": accuracy.correct,
-            "images": accuracy.total,
-        },
-        **made(model, seconds),
+        "test": accuracy.share,
+        "interval": [low, high],
+        "confidence": 0.95,
+        "correct": accuracy.correct,
+        "images": accuracy.total,
     }
 
 
