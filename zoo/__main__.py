@@ -99,7 +99,7 @@ def _trained_line(card):
     accuracy = card["accuracy"]
     name, dataset = card["model"]["name"], card["dataset"]["name"]
     right = f"{accuracy['test']:.2%} of {accuracy['images']:,}"
-    return f"{name:20}{dataset:15}{card['parameters']:>9,} parameters, {right} test images"
+    return f"{name:20}{dataset:15}{card['parameters']:>9,} parameters, {right} right"
 
 
 def _columns(name, family, parameters, published, multiply_adds, source):
