@@ -4,7 +4,8 @@
 
 `training.batches` gathers and augments batches of 128 while the network trains. Each row has its images a second with
 no network behind it, and those of a training of All-CNN-C at width 1/3, the fastest that `make train` has, fed by it.
-The figure is the second by the speed of the same training fed one batch over and over: what is lost to 1 is the input's.
+The figure is the second by the speed of the same training fed one batch over and over: what it lacks to 1 the input
+takes. The median of the rounds counts.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ class InputsConfig:
     """Measure the input of a training."""
 
     rounds: int = 3
-    """of each row; the median counts"""
+    """of each row"""
 
 
 def main(argv=None):
