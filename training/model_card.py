@@ -21,7 +21,7 @@ def model_card(config, data, model, accuracy, seconds):
             "front": front_of(model, config.model),
         },
         "dataset": described(data),
-        "recipe": {"name": config.recipe, **dataclasses.asdict(config.chosen_recipe)},
+        "recipe": dataclasses.asdict(config.recipe),
         "seed": config.seed,
         "command": command(config),
         **measured(model, accuracy, seconds),
@@ -56,10 +56,9 @@ def measured(model, accuracy, seconds):
 
 def scored(accuracy):
     """A metrics.Accuracy on the test images, with its interval."""
-    low, high = accuracy.interval
     return {
         "test": accuracy.share,
-        "interval": [low, high],
+        "interval": list(accuracy.interval),
         "confidence": 0.95,
         "correct": accuracy.correct,
         "images": accuracy.total,
