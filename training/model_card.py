@@ -6,6 +6,7 @@ import platform
 import shlex
 from pathlib import Path
 
+from training import recipes
 from zoo.account import account
 from zoo.front import front_of
 
@@ -29,13 +30,26 @@ def model_card(config, data, model, accuracy, seconds):
 
 
 def command(config):
-    """The command line that trains like `config`: what it leaves out is the program's default."""
-    flags = [
-        f"--{field.name}={value}"
-        for field in dataclasses.fields(config)
-        if (value := getattr(config, field.name)) != field.default and not field.name.endswith("_root")
-    ]
+    """The command line that trains like `config`: what it leaves out is the program's default, or the recipe's."""
+    plain = [field for field in dataclasses.fields(config) if field.name != "recipe"]
+    flags = [flag(field.name, getattr(config, field.name)) for field in plain if is_told(field, config)]
+    start = recipes.recipe(config.recipe.name)
+    for field in dataclasses.fields(start):
+        if getattr(config.recipe, field.name) != getattr(start, field.name):
+            flags.append(flag(field.name, getattr(config.recipe, field.name)))
+    if start.name != type(config)().recipe.name:
+        flags.insert(0, flag("recipe", start.name))
     return shlex.join(["python", "-m", "training.train", *flags])
+
+
+def is_told(field, config):
+    return getattr(config, field.name) != field.default and not field.name.endswith("_root")
+
+
+def flag(name, value):
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no_{name}"
+    return f"--{name}={value}"
 
 
 def described(data):

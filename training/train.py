@@ -103,7 +103,7 @@ def train(config, data=None):
 
     from training import checkpoints, datasets, distribution, inputs, test_time
     from training.batches import Batches
-    from training.model_card import scored, model_card
+    from training.model_card import model_card, scored
     from training.precision import choose_policy, dtype_policy
 
     how = config.recipe
