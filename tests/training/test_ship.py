@@ -50,7 +50,7 @@ def test_card_has_class_names_and_the_command_that_trained(shipped, data):
     assert (card["accuracy"]["images"], card["dataset"]["source"]) == (20, "images")
     given = {"all_cnn_c": "", "sprint_pool": "--model=sprint_pool "}[name]
     seed = {"all_cnn_c": "", "sprint_pool": " --seed=3"}[name]
-    command = f"python -m training.train {given}--data_dir=images --width=0.05 --epochs=1 --batch_size=8{seed}"
+    command = f"python -m training.train {given}--data_dir=images --width=0.05{seed} --epochs=1 --batch_size=8"
     assert card["command"] == command
 
 
