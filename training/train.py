@@ -103,7 +103,7 @@ def train(config, data=None):
 
     from training import checkpoints, datasets, distribution, inputs, test_time
     from training.batches import Batches
-    from training.model_card import accuracy_entry, model_card
+    from training.model_card import model_card, scored
     from training.precision import choose_policy, dtype_policy
 
     how = config.recipe
@@ -129,7 +129,7 @@ def train(config, data=None):
     told = f"Trained in {progress.seconds:.0f} seconds; right on the test images: {accuracy}."
     if how.test_time_augmentation:
         augmented = score(test_time.augmented(trained), data.test)
-        card["test_time_augmentation"] = accuracy_entry(augmented)
+        card["test_time_augmentation"] = scored(augmented)
         told += f"\nWith test-time augmentation, which is not exported: {augmented}."
     path = publish(trained, config, data, card)
     checkpoints.clear(folder)
