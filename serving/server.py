@@ -254,8 +254,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         log.warning(notice)
     engines = () if flags.engine == Engine.TENSORFLOW else ("serving.openvino_engine",)
     import_tensorflow("serving.grpc_services", "serving.rest_api", "serving.sockets", *engines)
-    # A request waits this long for a thread that loads a model to let go of the interpreter: at the usual 5 ms callers'
-    # p99 during loads was 34 to 37 ms, so it is 18 (benchmarks/loading.py).
+    # A request waits this long for a thread that loads a model to let go of the interpreter: with loads in this
+    # process, as TensorFlow's engine has them, callers' p99 was 34 to 37 ms at the usual 5 ms, and 18 at this.
     sys.setswitchinterval(0.0005)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
