@@ -1,17 +1,22 @@
 """A network on OpenVINO: compiled from a graph, or read back as another process compiled it."""
 
 import pathlib
+import sys
 import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import openvino
 from tensorflow.core.framework import graph_pb2
 
 from serving.errors import Code, ServingError
 from serving.servable import EngineOptions, batches_at_a_time
 from serving.tensorflow_engine import shape_text
+
+# OpenVINO's import would send a note to its makers from a fork of this process. The fork keeps the process's pipes and
+# signal handlers, and was seen to outlive it. Without the module OpenVINO falls back on a stub of its own.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino  # noqa: E402
 
 # Batches are padded up to one of these, so that OpenVINO prepares and keeps few shapes; more rows run in turns, since
 # larger batches gain nothing: 32 rows of All-CNN-C in turns of 8, 16 and 32 take 23.0, 22.9 and 23.5 ms at width 1,
