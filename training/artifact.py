@@ -48,6 +48,10 @@ class Artifact:
             )
         return tuple(inputs["images"].shape[1:])
 
+    def weights(self):
+        """{path of a weight, as Keras gives it: array}."""
+        return weights_of(self.loaded)
+
     def probabilities(self, images):
         """uint8 [N, *image_shape] to float32 [N, K]."""
         return self.run("serving_default", "probabilities", images)
@@ -68,6 +72,13 @@ class Artifact:
             for at in range(0, len(images), BATCH_SIZE)
         ]
         return np.concatenate(parts)
+
+
+def weights_of(loaded):
+    """{path of a weight, as Keras gives it: array} of a loaded SavedModel of ours."""
+    names = (variable.name.removesuffix(":0") for variable in loaded.variables)
+    weights = dict(zip(names, loaded.variables, strict=True))  # each signature's model lists them again
+    return {path: variable.numpy() for path, variable in weights.items() if "seed_generator" not in path}
 
 
 def version_directory(path):

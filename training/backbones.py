@@ -7,26 +7,34 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+import training.inputs  # noqa: F401  a layer of it may be in a network's front
 import zoo
+from training.artifact import weights_of
 from training.errors import InputError
-from zoo import catalog, weight_files
+from zoo import cards, catalog, trained, weight_files
+from zoo.front import front_from
 
 
 class Plan(NamedTuple):
-    """What `build` needs besides the number of classes; `stored` is what `weights` hold of the zoo's own networks."""
+    """What `build` needs besides the number of classes.
+
+    Of the zoo's own networks `stored` is what `weights` hold, and `front` the layers before the first row, as JSON.
+    """
 
     name: str
     image_shape: tuple[int, int, int]
     weights: str
     width: float = 1.0
     stored: list | None = None
+    front: list | tuple = ()
 
 
 def plan(name, weights, *, image_size=None, width=1.0):
     """The Plan for the network `name` and its trained `weights`.
 
     Args:
-        weights: "imagenet", a file of Keras weights, or for the zoo's own networks a version directory too.
+        weights: "imagenet", a file of Keras weights, or for the zoo's own networks a version directory too, or the
+            dataset of weights that the zoo ships.
         image_size: height and width of the images; by default those that the network was made or trained for.
         width: of the zoo's own networks; a version directory knows its own.
 
@@ -37,18 +45,27 @@ def plan(name, weights, *, image_size=None, width=1.0):
     if not isinstance(entry, catalog.Table):
         size = image_size or entry.input_shape[0]
         return Plan(name, (size, size, entry.input_shape[-1]), weights)
-    if weights == "imagenet":
-        raise InputError(
-            f"{name} has no ImageNet weights. Give --weights a version directory of it, such as models/{name}/1, or a "
-            ".weights.h5 of one of its trainings."
-        )
     with in_a_sentence():
-        if Path(weights).is_dir():
-            shape, width, stored = read_version(name, Path(weights))
-        else:
-            shape, stored = read_file(name, weights, entry, width)
+        network, stored = read(name, weights, entry, width)
+    shape = network["image_shape"]
     shape = (image_size or shape[0], image_size or shape[1], shape[2])
-    return Plan(name, shape, weights, width, stored)
+    return Plan(name, shape, weights, network["width"], stored, network["front"])
+
+
+def read(name, weights, entry, width):
+    """(what a card says of the network, [Stored]) of one of the zoo's own networks."""
+    shipped = cards.shipped().get(name, [])
+    if weights in shipped:
+        return cards.card(name, weights=weights)["model"], trained.read(name, weights)
+    if weights == "imagenet":
+        ours = f"{', '.join(shipped)} (the zoo's own), " if shipped else ""
+        raise InputError(
+            f"{name} has no ImageNet weights. Give --weights {ours}a version directory of it, such as models/{name}/1, "
+            "or a .weights.h5 of one of its trainings."
+        )
+    if Path(weights).is_dir():
+        return read_version(name, Path(weights))
+    return read_file(name, weights, entry, width)
 
 
 def build(plan, num_classes):
@@ -57,12 +74,12 @@ def build(plan, num_classes):
     Raises:
         InputError: the weights do not fit it, with the first layer that differs, or cannot be got.
     """
-    name, image_shape, weights, width, stored = plan
+    name, image_shape, weights, width, stored, front = plan
     arguments = {"input_shape": image_shape, "num_classes": num_classes, "width": width}
     with in_a_sentence():
         if stored is None:
             return zoo.build(name, weights=weights, **arguments)
-        model = zoo.build(name, **arguments)
+        model = zoo.build(name, front=front_from(front), **arguments)
         layers = weight_files.weighted(model.layers)
         weight_files.check(stored, layers, f"{weights} does not fit {name} at --width {width:g}", top=0)
     for layer, (_, arrays) in zip(layers[:-1], stored, strict=False):
@@ -86,26 +103,20 @@ def set_head(model, kernel, bias):
 
 
 def read_version(name, folder):
-    """(image shape, width, [Stored]) of the exported model in `folder`."""
+    """(what its card says of the network, [Stored]) of the exported model in `folder`."""
     card = folder / "model_card.json"
     if not card.is_file():
         raise InputError(f"{folder} has no model_card.json; expected a version directory, such as models/{name}/1.")
-    network = json.loads(card.read_text("utf-8"))["model"]
+    network = {"front": [], **json.loads(card.read_text("utf-8"))["model"]}
     if network["name"] != name:
         raise InputError(f"{folder} holds a {network['name']}, not a {name}: give --backbone {network['name']}.")
-    stored = {}
-    for variable in tf.saved_model.load(folder).variables:
-        layer = variable.name.rpartition("/")[0]
-        arrays = stored.setdefault(layer, {})
-        arrays.setdefault(variable.name, variable.numpy())  # each signature's model lists them again
-    arrays = {layer: list(arrays.values()) for layer, arrays in stored.items() if "seed_generator" not in layer}
-    return network["image_shape"], network["width"], [weight_files.Stored(*each) for each in arrays.items()]
+    return network, weight_files.by_layer(weights_of(tf.saved_model.load(folder)))
 
 
 def read_file(name, path, entry, width):
-    """(image shape, [Stored]) of a file of Keras weights; how many channels the images have is the first kernel's."""
+    """(what a card would say, [Stored]) of a file of Keras weights; the first kernel tells the images' channels."""
     model = zoo.build(name, input_shape=entry.input_shape, num_classes=entry.num_classes, width=width)
     stored = weight_files.read(path, model.layers)
     kernel = stored[0].arrays[0]
     channels = kernel.shape[2] if kernel.ndim == 4 else entry.input_shape[2]
-    return (*entry.input_shape[:2], channels), stored
+    return {"image_shape": [*entry.input_shape[:2], channels], "width": width, "front": []}, stored

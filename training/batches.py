@@ -22,6 +22,7 @@ class Batches:
         with tf.device("CPU"):  # a GPU gets batches, not the dataset
             self.images = tf.constant(split.images)
             self.labels = tf.constant(split.labels)
+            self.flipped_first = tf.random.stateless_uniform((self.count,), (seed, -1)) < 0.5  # no step is -1
 
     def after(self, step, epochs):
         """tf.data.Dataset of every batch from `step` to the end of `epochs`, epoch upon epoch.
@@ -39,22 +40,19 @@ class Batches:
         return tf.data.Dataset.from_tensor_slices((order, tf.stack([tf.fill([self.steps], self.seed), steps], axis=1)))
 
     def batch(self, indices, seed):
-        images = augment(tf.gather(self.images, indices), self.recipe, seed)
+        images = tf.gather(self.images, indices)
+        if self.recipe.flips != "none":
+            images = tf.where(self.is_flipped(indices, seed)[:, None, None, None], images[:, :, ::-1], images)
+        if self.recipe.shift:
+            images = shift(images, self.recipe.shift, tf.random.experimental.stateless_fold_in(seed, 2))
         return images, tf.one_hot(tf.gather(self.labels, indices), self.num_classes)
 
-
-def augment(images, recipe, seed):
-    """The batch with each image flipped or not and shifted by some pixels, as `seed`, int [2], decides."""
-    if recipe.flip:
-        images = flip(images, tf.random.experimental.stateless_fold_in(seed, 1))
-    if recipe.shift:
-        images = shift(images, recipe.shift, tf.random.experimental.stateless_fold_in(seed, 2))
-    return images
-
-
-def flip(images, seed):
-    is_flipped = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < 0.5
-    return tf.where(is_flipped, images[:, :, ::-1], images)
+    def is_flipped(self, indices, seed):
+        """Whether each image is mirrored at the step of `seed`, bool [B]."""
+        if self.recipe.flips == "alternating":
+            is_odd_epoch = seed[1] // self.steps % 2 == 1
+            return tf.gather(self.flipped_first, indices) != is_odd_epoch
+        return tf.random.stateless_uniform(tf.shape(indices), tf.random.experimental.stateless_fold_in(seed, 1)) < 0.5
 
 
 def shift(images, pixels, seed):

@@ -122,13 +122,13 @@ def costs(config, data):
     }
 
 
-def train_config(config, model, **given):
+def train_config(config, model, *, epochs=1, **given):
     return TrainConfig(
         model=model,
         dataset=config.dataset,
         data_dir=config.data_dir,
         width=config.width,
-        recipe=config.recipe,
+        recipe=recipes.recipe(config.recipe, epochs=epochs),
         models_root=config.runs_root / "compare",
         runs_root=config.runs_root,
         **given,
@@ -143,7 +143,7 @@ def measured(config, cell, data):
 
     keras.backend.clear_session()  # else every network before it stays in memory
     name = f"{cell.model}-{data.name}-{cell.epochs}-epochs-seed-{cell.seed}"
-    artifact = Artifact(train(train_config(config, cell.model, epochs=cell.epochs, seed=cell.seed, name=name)))
+    artifact = Artifact(train(train_config(config, cell.model, epochs=cell.epochs, seed=cell.seed, name=name), data))
     card = json.loads((artifact.path / "model_card.json").read_text("utf-8"))
     probabilities = artifact.probabilities(data.test.images)
     shifts = shift_scores(artifact.predictions, data.test.images[:SHIFTED], data.test.labels[:SHIFTED])

@@ -30,7 +30,8 @@ class FineTuneConfig:
     backbone: str = "mobilenet"
     """name in the catalog; `python -m zoo list` shows them"""
     weights: str = "imagenet"
-    """imagenet (downloaded once), a file of Keras weights, or a version directory of a network of the zoo's own"""
+    """imagenet (downloaded once) or a file of Keras weights; for a network of the zoo's own a version directory, or
+    the dataset of the weights that the zoo ships, such as fashion_mnist"""
     regime: Literal["fine-tune", "features-only"] = "fine-tune"
     """features-only stops before any layer is unfrozen: a strong baseline in seconds"""
     unfreeze: int = 20
@@ -201,7 +202,12 @@ def publish(model, config, plan, photos, parts, recipe, accuracy, seconds):
 
     card = {
         "name": config.served_name,
-        "model": {"name": plan.name, "width": plan.width, "image_shape": list(plan.image_shape)},
+        "model": {
+            "name": plan.name,
+            "width": plan.width,
+            "image_shape": list(plan.image_shape),
+            "front": plan.front,
+        },
         "dataset": {
             "name": photos.name,
             "source": photos.source,

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 EPSILON = 1e-8
+PATCH = 2  # pixels: height and width of what the whitening convolution sees
+PATCH_IMAGES = 5000  # so many tell how the pixels of a patch vary
 
 
 def front(kind, images):
@@ -14,14 +16,23 @@ def front(kind, images):
 
     Args:
         kind: "unit", nothing: pixels 0..1; "standard", each channel with mean 0 and variance 1 over the training
-            images; "zca", contrast normalisation and ZCA whitening.
+            images; "zca", contrast normalisation and ZCA whitening; "patches", a frozen convolution after "standard"
+            whose filters whiten patches of 2x2 pixels.
     """
-    if kind == "unit":
-        return tuple
-    if kind == "standard":
-        mean = images.mean(axis=(0, 1, 2), dtype="float64") / 255
-        variance = images.var(axis=(0, 1, 2), dtype="float64") / 255**2
-        return lambda: (keras.layers.Normalization(mean=mean, variance=variance + EPSILON, name="standardize"),)
+    return FRONTS[kind](images)
+
+
+def unit(images):
+    return tuple
+
+
+def standard(images):
+    mean = images.mean(axis=(0, 1, 2), dtype="float64") / 255
+    variance = images.var(axis=(0, 1, 2), dtype="float64") / 255**2
+    return lambda: (keras.layers.Normalization(mean=mean, variance=variance + EPSILON, name="standardize"),)
+
+
+def zca(images):
     mean, matrix = whitening(images)
 
     def contrast_zca():
@@ -32,6 +43,25 @@ def front(kind, images):
         return (layer,)
 
     return contrast_zca
+
+
+def patches(images):
+    standardize = standard(images)
+    [layer] = standardize()
+    filters = patch_filters(np.asarray(layer(images[:PATCH_IMAGES] / np.float32(255))))
+
+    def whiten_patches():
+        whiten = keras.layers.Conv2D(
+            filters.shape[-1], PATCH, use_bias=False, activation="relu", trainable=False, name="whiten_patches"
+        )
+        whiten.build((None, *images.shape[1:]))
+        whiten.set_weights([filters])
+        return (*standardize(), whiten)
+
+    return whiten_patches
+
+
+FRONTS = {"unit": unit, "standard": standard, "zca": zca, "patches": patches}
 
 
 @keras.saving.register_keras_serializable("convzoo")
@@ -75,3 +105,16 @@ def whitening(images, bias=0.1, chunk=2000):
     mean = total / len(images)
     eigenvalues, vectors = np.linalg.eigh(products / len(images) - np.outer(mean, mean))
     return mean, (vectors / np.sqrt(np.maximum(eigenvalues, 0) + bias)) @ vectors.T
+
+
+def patch_filters(images, bias=5e-4):
+    """Filters float32 [2, 2, C, 8C] that whiten the patches of `images`, float32 [N, H, W, C], and their negatives.
+
+    Each is a principal component of the patches, divided by its standard deviation; `bias` is added to every
+    variance. After ReLU the pairs have all that the patch had. Source: https://arxiv.org/abs/2404.00498, section 3.2.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(1, 2))  # [N, h, w, C, 2, 2]
+    flat = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, PATCH**2 * images.shape[-1])
+    eigenvalues, vectors = np.linalg.eigh(np.cov(flat.T, bias=True))
+    filters = (vectors / np.sqrt(np.maximum(eigenvalues, 0) + bias)).reshape(PATCH, PATCH, images.shape[-1], -1)
+    return np.concatenate([filters, -filters], axis=-1).astype(np.float32)

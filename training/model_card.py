@@ -3,21 +3,53 @@
 import dataclasses
 import importlib.metadata
 import platform
+import shlex
 from pathlib import Path
 
+from training import recipes
 from zoo.account import account
+from zoo.front import front_of
 
 
 def model_card(config, data, model, accuracy, seconds):
     """model_card.json's content: where the model comes from, how good it is and what it costs."""
     return {
         "name": config.served_name,
-        "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
+        "model": {
+            "name": config.model,
+            "width": config.width,
+            "image_shape": list(data.image_shape),
+            "front": front_of(model, config.model),
+        },
         "dataset": described(data),
-        "recipe": {"name": config.recipe, **dataclasses.asdict(config.chosen_recipe)},
+        "recipe": dataclasses.asdict(config.recipe),
         "seed": config.seed,
+        "command": command(config),
         **measured(model, accuracy, seconds),
     }
+
+
+def command(config):
+    """The command line that trains like `config`: what it leaves out is the program's default, or the recipe's."""
+    plain = [field for field in dataclasses.fields(config) if field.name != "recipe"]
+    flags = [flag(field.name, getattr(config, field.name)) for field in plain if is_told(field, config)]
+    start = recipes.recipe(config.recipe.name)
+    for field in dataclasses.fields(start):
+        if getattr(config.recipe, field.name) != getattr(start, field.name):
+            flags.append(flag(field.name, getattr(config.recipe, field.name)))
+    if start.name != type(config)().recipe.name:
+        flags.insert(0, flag("recipe", start.name))
+    return shlex.join(["python", "-m", "training.train", *flags])
+
+
+def is_told(field, config):
+    return getattr(config, field.name) != field.default and not field.name.endswith("_root")
+
+
+def flag(name, value):
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no_{name}"
+    return f"--{name}={value}"
 
 
 def described(data):
@@ -33,16 +65,17 @@ def described(data):
 
 def measured(model, accuracy, seconds):
     """The part of a card that any classifier has: how good it is, and what any model has."""
-    low, high = accuracy.interval
+    return {"accuracy": scored(accuracy), **made(model, seconds)}
+
+
+def scored(accuracy):
+    """A metrics.Accuracy on the test images, with its interval."""
     return {
-        "accuracy": {
-            "test": accuracy.share,
-            "interval": [low, high],
-            "confidence": 0.95,
-            "correct": accuracy.correct,
-            "images": accuracy.total,
-        },
-        **made(model, seconds),
+        "test": accuracy.share,
+        "interval": list(accuracy.interval),
+        "confidence": 0.95,
+        "correct": accuracy.correct,
+        "images": accuracy.total,
     }
 
 

@@ -1,108 +1,178 @@
-"""How networks are trained: one frozen dataclass, one named row of values for each recipe."""
+"""How networks are trained: one frozen dataclass, one named row of values for each recipe.
+
+Every field is a switch of `training.train`'s command line of its own.
+"""
 
 import dataclasses
 import difflib
+from typing import Annotated, Literal
+
+import tyro
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What a training does, apart from the network and the data.
+    """What a training does, apart from the network and the data."""
 
-    `weight_decay` w takes w times each kernel (and no bias) away, with "sgd" through the gradient, as the papers
-    write it, with "adamw" apart from it. `dropout` multiplies the network's own dropout rates: they are set for
-    hundreds of epochs, and in a dozen cost more than they give.
-    """
-
+    name: Annotated[str, tyro.conf.arg(name="recipe")]
+    """which recipe of training/recipes.py all the options of how to train start from"""
     epochs: int
+    """passes over the training images"""
     batch_size: int
-    learning_rate: float  # the highest of the schedule
-    optimizer: str  # "adamw" or "sgd", with momentum 0.9
-    schedule: str  # "cosine", after a rise in the first fifth, or "steps", a tenth after each of MILESTONES
+    """images per step"""
+    learning_rate: float
+    """the highest one of the schedule"""
+    optimizer: Literal["adamw", "sgd"]
+    """sgd has a momentum"""
+    schedule: Literal["cosine", "steps", "triangular"]
+    """of the learning rate: cosine, after a rise in the first fifth; a tenth of it after 200, 250 and 300 of 350
+    epochs; or from a fifth of it up to it in the first 23%, and down to 7% of it"""
     weight_decay: float
-    inputs: str  # "unit", "standard" or "zca": see training/inputs.py
+    """so many times each kernel, and no bias, is taken away: with sgd through the gradient, as the papers write it,
+    with adamw apart from it"""
+    inputs: Literal["unit", "standard", "zca", "patches"]
+    """what the network sees of the pixels: 0..1; each channel with mean 0 and variance 1; contrast-normalised and
+    ZCA-whitened images; or a frozen first layer that whitens patches of 2x2 pixels"""
+    momentum: float = 0.9
+    """of sgd"""
+    nesterov: bool = False
+    """whether sgd looks one step ahead"""
     clip_norm: float | None = None
+    """the longest that all gradients together may be"""
+    norm_bias_rate: float = 1.0
+    """multiplies sgd's learning rate for the biases of batch normalisation"""
+    score_scale: float = 1.0
+    """the layer of the class scores starts, and with sgd learns, as if the scores were multiplied by this"""
+    lookahead: bool = False
+    """whether sgd's weights are drawn every five steps towards their running mean, the more the later"""
+    identity: bool = False
+    """whether each convolution starts by handing its input on, in as many filters as the input has channels"""
     label_smoothing: float = 0.0
+    """how much of each label's certainty is shared out among all classes"""
     dropout: float = 0.0
-    flip: bool = True
-    shift: int = 0  # pixels, to each side
+    """multiplies the network's own dropout rates: they are set for hundreds of epochs, and in a dozen cost more than
+    they give"""
+    flips: Literal["none", "random", "alternating"] = "random"
+    """which images are mirrored: half of them, drawn in every epoch or drawn in the first and changed in each"""
+    shift: int = 0
+    """most pixels that images are shifted by, to each side"""
+    test_time_augmentation: bool = False
+    """whether to tell, beside the accuracy of the network as it is served, that of its mean over mirrored and shifted
+    copies of each image"""
 
+    def __post_init__(self):
+        for field in ("epochs", "batch_size", "learning_rate"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"{field} must be above 0, got {getattr(self, field)}.")
+        if self.optimizer != "sgd" and (self.lookahead or self.nesterov or self.norm_bias_rate != 1):
+            raise ValueError(f"lookahead, nesterov and norm_bias_rate are of sgd, got optimizer {self.optimizer}.")
 
-WARMUP = 0.2
-MILESTONES = (200 / 350, 250 / 350, 300 / 350)  # of Springenberg et al., for any number of epochs
 
 RECIPES = {
-    "fast": Recipe(
-        epochs=7,
-        batch_size=128,
-        learning_rate=0.004,
-        optimizer="adamw",
-        schedule="cosine",
-        weight_decay=0.02,
-        inputs="standard",
-        label_smoothing=0.1,
-    ),
-    # https://arxiv.org/abs/1412.6806, section 3.1; clipping makes its learning rate safe for all twelve networks
-    "paper": Recipe(
-        epochs=350,
-        batch_size=128,
-        learning_rate=0.05,
-        optimizer="sgd",
-        schedule="steps",
-        weight_decay=0.001,
-        inputs="zca",
-        clip_norm=1.0,
-        dropout=1.0,
-        shift=5,
-    ),
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="fast",
+            epochs=7,
+            batch_size=128,
+            learning_rate=0.004,
+            optimizer="adamw",
+            schedule="cosine",
+            weight_decay=0.02,
+            inputs="standard",
+            label_smoothing=0.1,
+        ),
+        # https://arxiv.org/abs/1412.6806, section 3.1; clipping makes its learning rate safe for all twelve networks
+        Recipe(
+            name="paper",
+            epochs=350,
+            batch_size=128,
+            learning_rate=0.05,
+            optimizer="sgd",
+            schedule="steps",
+            weight_decay=0.001,
+            inputs="zca",
+            clip_norm=1.0,
+            dropout=1.0,
+            shift=5,
+        ),
+        # https://arxiv.org/abs/2404.00498, in Keras's terms: for a mean loss; for networks with batch normalisation
+        Recipe(
+            name="airbench",
+            epochs=12,
+            batch_size=1024,
+            learning_rate=1.5,
+            optimizer="sgd",
+            schedule="triangular",
+            weight_decay=0.00133,
+            inputs="patches",
+            momentum=0.85,
+            nesterov=True,
+            norm_bias_rate=64.0,
+            score_scale=1 / 9,
+            lookahead=True,
+            identity=True,
+            label_smoothing=0.2,
+            flips="alternating",
+            shift=2,
+            test_time_augmentation=True,
+        ),
+    )
 }
 
 
-def recipe(name):
-    """The recipe called `name`.
+def recipe(name, **changes):
+    """The recipe called `name`, with `changes` to its fields.
 
     Raises:
-        ValueError: with the nearest name and all names.
+        ValueError: with the nearest name and all names, or the field at fault.
     """
     if name in RECIPES:
-        return RECIPES[name]
+        return dataclasses.replace(RECIPES[name], **changes)
     close = difflib.get_close_matches(name, RECIPES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ValueError(f"Unknown recipe {name!r}.{hint} Known recipes: {', '.join(RECIPES)}.")
 
 
 def compile_for_training(model, recipe, steps):
-    """Gives `model` the optimizer, loss and dropout of `recipe`, for a training of `steps` steps in all."""
+    """Gives `model` the first weights, optimizer, loss and dropout of `recipe`, for a training of `steps` in all."""
     import keras
+
+    from training.initial import scale_scores, start_as_identity
 
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate *= recipe.dropout
+    if recipe.identity:
+        start_as_identity(model)
+    scale_scores(model, recipe.score_scale)
     model.compile(
-        optimizer(model, recipe, learning_rate(recipe, steps)),
+        optimizer(model, recipe, steps),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
         jit_compile=False,  # XLA on a CPU: 0.4 to 0.7 of the images a second of TensorFlow's own kernels
     )
 
 
-def learning_rate(recipe, steps):
-    from keras.optimizers import schedules
-
-    if recipe.schedule == "steps":
-        boundaries = [round(share * steps) for share in MILESTONES]
-        return schedules.PiecewiseConstantDecay(boundaries, [recipe.learning_rate * 0.1**at for at in range(4)])
-    rise = round(WARMUP * steps)
-    return schedules.CosineDecay(0.0, max(1, steps - rise), warmup_target=recipe.learning_rate, warmup_steps=rise)
-
-
-def optimizer(model, recipe, rate):
+def optimizer(model, recipe, steps):
     import keras
 
+    from training import optimizers
+
+    rate = optimizers.schedule(recipe.schedule, recipe.learning_rate, steps)
     if recipe.optimizer == "sgd":
         for weight in model.trainable_weights:
             if len(weight.shape) > 1:
                 weight.regularizer = keras.regularizers.L2(recipe.weight_decay / 2)  # its gradient is twice its factor
-        return keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=recipe.clip_norm)
+        return optimizers.SGD(
+            rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            global_clipnorm=recipe.clip_norm,
+            norm_bias_rate=recipe.norm_bias_rate,
+            score_rate=recipe.score_scale**2,
+            lookahead_steps=steps if recipe.lookahead else None,
+        )
     adamw = keras.optimizers.AdamW(rate, recipe.weight_decay, beta_2=0.98, global_clipnorm=recipe.clip_norm)
     adamw.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return adamw

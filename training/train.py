@@ -3,6 +3,7 @@
 python -m training.train --model all_cnn_c --dataset fashion_mnist
 """
 
+import argparse
 import dataclasses
 import hashlib
 import shlex
@@ -12,9 +13,9 @@ from pathlib import Path
 
 import tyro
 
-from training import recipes
 from training.errors import InputError, Interrupted, exit_with_a_sentence
 from training.quiet import import_tensorflow
+from training.recipes import RECIPES, Recipe, compile_for_training, recipe
 from zoo import catalog
 
 
@@ -35,14 +36,8 @@ class TrainConfig:
     """height and width that a folder's pictures are resized to; by default their own if equal and small, else 64"""
     width: float = 1 / 3
     """multiplies the network's numbers of filters; 1 is the source's network"""
-    recipe: str = "fast"
-    """how to train; see training/recipes.py"""
-    epochs: int | None = None
-    """passes over the training images; by default the recipe's"""
-    batch_size: int | None = None
-    """images per step; by default the recipe's"""
-    learning_rate: float | None = None
-    """the highest one of the schedule; by default the recipe's"""
+    recipe: tyro.conf.OmitArgPrefixes[Recipe] = RECIPES["fast"]
+    """how to train"""
     validation_share: float = 0.02
     """share of the training images that is held out to watch the training by"""
     seed: int = 0
@@ -56,8 +51,7 @@ class TrainConfig:
 
     def __post_init__(self):
         catalog.entry(self.model)
-        recipes.recipe(self.recipe)
-        for field in ("image_size", "epochs", "batch_size", "learning_rate", "width"):
+        for field in ("image_size", "width"):
             value = getattr(self, field)
             if value is not None and not value > 0:
                 raise ValueError(f"{field} must be above 0, got {value}.")
@@ -73,16 +67,9 @@ class TrainConfig:
         """What the model is served as: a pattern is no name."""
         return self.name or (self.model if self.model.isidentifier() else "pattern")
 
-    @property
-    def chosen_recipe(self):
-        given = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
-        return dataclasses.replace(
-            recipes.recipe(self.recipe), **{name: value for name, value in given.items() if value is not None}
-        )
-
 
 def main(argv=None):
-    config = tyro.cli(TrainConfig, args=argv, prog="python -m training.train", use_underscores=True)
+    config = parse(sys.argv[1:] if argv is None else argv)
     import_tensorflow()  # after the command line is known good: it takes seconds
     with exit_with_a_sentence():
         try:
@@ -93,35 +80,60 @@ def main(argv=None):
             raise SystemExit(130) from None
 
 
-def train(config):
-    """Dataset, model, training, evaluation, export: the version directory, None on a machine that only helped."""
+def parse(argv):
+    """The command line's TrainConfig; --recipe decides what the other options of how to train are by default."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--recipe", nargs="?", const="fast", default="fast")
+    named, _ = first.parse_known_args(argv)
+    with exit_with_a_sentence():
+        try:
+            default = TrainConfig(recipe=recipe(named.recipe))
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    return tyro.cli(TrainConfig, args=argv, default=default, prog="python -m training.train", use_underscores=True)
+
+
+def train(config, data=None):
+    """Dataset, model, training, evaluation, export: the version directory, None on a machine that only helped.
+
+    Args:
+        data: the config's dataset, where it is loaded already.
+    """
     import keras
 
-    from training import checkpoints, datasets, distribution, inputs, metrics
+    from training import checkpoints, datasets, distribution, inputs, test_time
     from training.batches import Batches
+    from training.model_card import model_card, scored
     from training.precision import choose_policy, dtype_policy
 
-    recipe = config.chosen_recipe
+    how = config.recipe
     strategy = distribution.choose_strategy()
     keras.utils.set_random_seed(config.seed)
-    data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
+    if data is None:
+        data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
     training, validation = datasets.hold_out(data.train, config.validation_share, config.seed)
-    front = inputs.front(recipe.inputs, training.images)
-    batches = Batches(training, data.num_classes, recipe, config.seed)
+    front = inputs.front(how.inputs, training.images)
+    batches = Batches(training, data.num_classes, how, config.seed)
     with distribution.scope(strategy), dtype_policy(choose_policy()):
         model = build(config, data, front())
-        recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
+        compile_for_training(model, how, batches.steps * how.epochs)
     is_chief = distribution.is_chief(strategy)
     folder = run_folder(config, is_chief)
-    progress = distribution.fit(strategy, model, batches, validation, recipe.epochs, folder)
+    progress = distribution.fit(strategy, model, batches, validation, how.epochs, folder)
     if not is_chief:
         return None
     trained = build(config, data, front())  # float32, whatever the training computed with
     trained.set_weights(model.get_weights())
-    accuracy = metrics.accuracy(trained.predict(data.test.images, batch_size=500, verbose=0), data.test.labels)
-    path = publish(trained, config, data, accuracy, progress.seconds)
+    accuracy = score(trained, data.test)
+    card = model_card(config, data, trained, accuracy, progress.seconds)
+    told = f"Trained in {progress.seconds:.0f} seconds; right on the test images: {accuracy}."
+    if how.test_time_augmentation:
+        augmented = score(test_time.augmented(trained), data.test)
+        card["test_time_augmentation"] = scored(augmented)
+        told += f"\nWith test-time augmentation, which is not exported: {augmented}."
+    path = publish(trained, config, data, card)
     checkpoints.clear(folder)
-    print(f"Trained in {progress.seconds:.0f} seconds; right on the test images: {accuracy}.")
+    print(told)
     print(f"SavedModel: {path}")
     return path
 
@@ -142,11 +154,17 @@ def build(config, data, front):
         raise InputError(f"{config.model} cannot be built for {data.name}, {data.image_shape}: {error}") from error
 
 
-def publish(model, config, data, accuracy, seconds):
+def score(model, split):
+    """How often `model` is right on `split`, as an Accuracy."""
+    from training import metrics
+
+    return metrics.accuracy(model.predict(split.images, batch_size=500, verbose=0), split.labels)
+
+
+def publish(model, config, data, card):
     """The next version of `model`, with all its signatures and its card."""
     import zoo
     from training.export import export
-    from training.model_card import model_card
 
     return export(
         model,
@@ -155,7 +173,7 @@ def publish(model, config, data, accuracy, seconds):
         features=zoo.features(model),
         sliding=sliding(model),
         class_names=data.class_names,
-        card=model_card(config, data, model, accuracy, seconds),
+        card=card,
     )
 
 
@@ -174,9 +192,9 @@ def run_folder(config, is_chief=True):
 
     A machine that only helps leaves it as it is.
     """
-    identity = repr((config, config.chosen_recipe)).encode()
+    identity = repr(config).encode()
     dataset = Path(config.dataset).name.split(".")[0]
-    name = f"{config.served_name}-{dataset}-{config.recipe}-{hashlib.sha256(identity).hexdigest()[:8]}"
+    name = f"{config.served_name}-{dataset}-{config.recipe.name}-{hashlib.sha256(identity).hexdigest()[:8]}"
     folder = config.runs_root / name
     if not is_chief:
         return folder

@@ -6,13 +6,16 @@ from typing import Annotated
 
 import tyro
 
-from zoo import catalog
+from zoo import cards, catalog
 from zoo.quiet import import_keras
 
 
 @dataclasses.dataclass(frozen=True)
 class List:
-    """Every network: family, parameters (exact, and as its paper prints them), multiply-adds for one image, source."""
+    """Every network: family, parameters (exact, and as its paper prints them), multiply-adds for one image, source.
+
+    Below them the trained weights that the zoo ships, with their accuracy.
+    """
 
     filter: str = ""
     """only networks with this in their name, family or source"""
@@ -78,7 +81,25 @@ def listing(filter=""):
     for name, entry in entries.items():
         counts = f"{entry.parameters:,}", entry.published, millions(entry.multiply_adds)
         lines.append(_columns(name, entry.family, *counts, entry.source))
-    return lines
+    return [*lines, *trained(entries)]
+
+
+def trained(names):
+    """A line for each of the weights that the zoo ships of the networks `names`, below a heading; else none."""
+    lines = [
+        _trained_line(cards.card(name, weights=dataset))
+        for name, datasets in cards.shipped().items()
+        for dataset in datasets
+        if name in names
+    ]
+    return ["", 'trained: zoo.load("name", weights="...")', *lines] if lines else []
+
+
+def _trained_line(card):
+    accuracy = card["accuracy"]
+    name, dataset = card["model"]["name"], card["dataset"]["name"]
+    right = f"{accuracy['test']:.2%} of {accuracy['images']:,}"
+    return f"{name:20}{dataset:15}{card['parameters']:>9,} parameters, {right} right"
 
 
 def _columns(name, family, parameters, published, multiply_adds, source):

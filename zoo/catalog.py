@@ -20,7 +20,7 @@ from zoo.pooled import (
     VGG_16,
     VGG_19,
 )
-from zoo.sprint import SPRINT_ALL_CONV, SPRINT_POOL
+from zoo.sprint import AIRBENCH, SPRINT_ALL_CONV, SPRINT_POOL
 
 
 class Table(NamedTuple):
@@ -93,6 +93,7 @@ ENTRIES = {
     "convpool_cnn_c": Table("all-cnn", convpool(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
     "all_cnn_c": Table("all-cnn", all_conv(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
     "all_cnn_b_imagenet": Table("all-cnn", ALL_CNN_B_IMAGENET, *IMAGENET, 9_372_840, "<10M", PAPER),
+    "airbench": Table("sprint", AIRBENCH, *CIFAR, 1_961_546, "1.97M", "arXiv 2404.00498"),
     "sprint_pool": Table("sprint", SPRINT_POOL, *CIFAR, 1_962_698, "", "zoo/sprint.py"),
     "sprint_all_conv": Table("sprint", SPRINT_ALL_CONV, *CIFAR, 1_962_698, "", "zoo/sprint.py"),
     "conv_vae": Built(

@@ -8,7 +8,8 @@ The language of the CS231n notes, https://cs231n.github.io/convolutional-network
     POOL      POOL(3x3, stride 2, average, valid); 2x2, stride 2 and max unless it says otherwise
     FC        FC(4096); the last FC, when it has no number, gives the class scores
     RELU      also GELU, SILU, TANH, SIGMOID, ELU and LEAKY_RELU
-    DROP(0.5), NORM and MEAN   ours: dropout, batch normalisation, global average
+    DROP(0.5), MEAN            ours: dropout, global average
+    NORM(no scale)             ours: batch normalisation, with a scale unless it says otherwise
 
 A nonlinearity is part of the CONV or FC before it, as in the papers' tables; after CONV(linear) it is a row of its own.
 A network without fully connected layers ends in CONV(1x1, classes) -> MEAN.
@@ -38,7 +39,7 @@ SETTINGS = {  # what the brackets after a layer may hold
     "POOL": ("window", "stride", "kind", "padding"),
     "FC": ("number", "linear"),
     "DROP": ("rate",),
-    "NORM": (),
+    "NORM": ("no scale",),
     "MEAN": (),
     **{function.upper(): () for function in ACTIVATIONS},
 }
@@ -49,6 +50,7 @@ WRITTEN = {  # how each is written, and an example
     "kind": (r"(max|average)", "average"),
     "padding": (r"(same|valid)", "valid"),
     "no bias": (r"(no bias)", "no bias"),
+    "no scale": (r"(no scale)", "no scale"),
     "linear": (r"(linear)", "linear"),
     "rate": (r"(0?\.\d+|0|[1-9](?:\.\d+)?e-\d+)", "0.5"),
 }
@@ -239,7 +241,7 @@ def _row(layer, number):
         case "DROP":
             return Dropout(float(settings["rate"]))
         case "NORM":
-            return BatchNorm()
+            return BatchNorm(scale="no scale" not in settings)
         case "MEAN":
             return GlobalAverage()
     return Activation(layer.word.lower())

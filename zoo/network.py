@@ -137,7 +137,7 @@ def layer(row, name):
             return L.Activation(row.function, name=name)
         case BatchNorm():
             # Keras's own momentum, 0.99, lags hundreds of steps behind: more than a short training's last epoch
-            return L.BatchNormalization(momentum=0.9, name=name)
+            return L.BatchNormalization(momentum=0.9, scale=row.scale, name=name)
     raise TypeError(f"{row!r} is not a row of an architecture table.")
 
 

@@ -132,13 +132,16 @@ class Activation(_Free):
 
 @dataclasses.dataclass(frozen=True)
 class BatchNorm(_Free):
-    """Batch normalisation; 4 numbers a channel, of which the moving mean and variance are not trained."""
+    """Batch normalisation; 4 numbers a channel, or 3 without a scale, of which the moving mean and variance are not
+    trained."""
+
+    scale: bool = True
 
     def __str__(self):
-        return "NORM"
+        return _written("NORM", ["no scale"] * (not self.scale))
 
     def parameters(self, shape):
-        return 4 * shape[-1]
+        return (3 + self.scale) * shape[-1]
 
 
 def _sliding(row, stride):

@@ -21,6 +21,14 @@ def weighted(layers):
     return [layer for layer in layers if layer.weights]
 
 
+def by_layer(arrays):
+    """[Stored] of {path of a weight, as Keras gives it: array}, in the order of the paths."""
+    layers = {}
+    for path, array in arrays.items():
+        layers.setdefault(path.partition("/")[0], []).append(array)
+    return [Stored(*each) for each in layers.items()]
+
+
 def read(path, layers):
     """[Stored] of the file at `path`, in the order of the layers of `layers` that have weights.
 

@@ -55,6 +55,15 @@ def test_weights_file_knows_its_channels(file, source):
     features_agree(source, backbones.build(plan, num_classes=7))
 
 
+def test_weights_that_the_zoo_ships_are_a_backbone_with_their_front():
+    plan = backbones.plan(NAME, "fashion_mnist")
+    assert plan.image_shape == (28, 28, 1)
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), np.uint8)
+    got = zoo.features(backbones.build(plan, num_classes=7)).predict(images, verbose=0)
+    expected = zoo.features(zoo.load(NAME, weights="fashion_mnist")).predict(images, verbose=0)
+    np.testing.assert_array_equal(got, expected)
+
+
 def test_head_gives_the_scores_it_was_set_to(version):
     model = backbones.build(backbones.plan(NAME, str(version)), num_classes=3)
     images = np.random.default_rng(0).integers(0, 256, (5, 20, 20, 1), np.uint8)
@@ -69,7 +78,7 @@ def test_head_gives_the_scores_it_was_set_to(version):
 @pytest.mark.parametrize(
     "name, weights, sentence",
     [
-        (NAME, "imagenet", r"all_cnn_c has no ImageNet weights.*models/all_cnn_c/1"),
+        (NAME, "imagenet", r"no ImageNet weights. Give --weights .*fashion_mnist.*the zoo's own.*models/all_cnn_c/1"),
         (NAME, "nowhere.weights.h5", r"no weights file nowhere.weights.h5"),
         (NAME, "{folder}", r"has no model_card.json"),
         ("strided_cnn_c", "{version}", r"holds a all_cnn_c, not a strided_cnn_c: give --backbone all_cnn_c"),

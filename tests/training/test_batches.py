@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,8 +6,8 @@ from training import batches
 from training.datasets import Split
 from training.recipes import recipe
 
-PLAIN = dataclasses.replace(recipe("fast"), batch_size=4, flip=False)
-AUGMENTED = dataclasses.replace(recipe("fast"), batch_size=4, flip=True, shift=2)
+PLAIN = recipe("fast", batch_size=4, flips="none")
+AUGMENTED = recipe("fast", batch_size=4, flips="random", shift=2)
 
 
 def numbered(count=10):
@@ -58,12 +56,31 @@ def gradient(count=400):
     return tf.constant(np.tile(np.arange(0, 60, 10, np.uint8).reshape(1, 1, 6, 1), (count, 6, 1, 1)))
 
 
-def test_flip_mirrors_about_half_of_the_images():
-    images = gradient()
-    got = batches.flip(images, (0, 1)).numpy()
-    mirrored = (got == images[:, :, ::-1].numpy()).all(axis=(1, 2, 3))
-    kept = (got == images.numpy()).all(axis=(1, 2, 3))
-    assert (mirrored ^ kept).all() and 150 < mirrored.sum() < 250
+def flipped(flips, epochs, count=400):
+    """Whether each image, in its own order, was mirrored in each epoch: bool [epochs, count]."""
+    split = Split(gradient(count).numpy(), np.arange(count, dtype=np.int32))
+    mirrored = np.zeros((epochs, count), bool)
+    how = recipe("fast", batch_size=count // 2, flips=flips)
+    for number, (images, labels) in enumerate(batches.Batches(split, count, how, seed=1).after(0, epochs)):
+        row = images.numpy()[:, 0, :, 0].astype(int)
+        assert ((row == range(0, 60, 10)) | (row == range(50, -10, -10))).all(axis=1).all()
+        mirrored[number // 2, labels.numpy().argmax(axis=1)] = row[:, 0] == 50
+    return mirrored
+
+
+def test_random_flips_mirror_about_half_of_the_images_anew_in_each_epoch():
+    first, second = flipped("random", 2)
+    assert 150 < first.sum() < 250 and 150 < (first != second).sum() < 250
+
+
+def test_alternating_flips_mirror_each_image_in_every_other_epoch():
+    first, second, third = flipped("alternating", 3)
+    assert 150 < first.sum() < 250
+    assert (second == ~first).all() and (third == first).all()
+
+
+def test_no_flips_leave_every_image_as_it_is():
+    assert not flipped("none", 2).any()
 
 
 def test_shift_moves_each_image_by_every_distance_up_to_the_limit():

@@ -1,7 +1,6 @@
 """Several devices and several processes on this machine, over loopback."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import signal
@@ -26,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 # With each recipe 3 epochs of 4 steps. argv: one, mirror (two virtual CPUs) or machines (TF_CONFIG); folder
 PROGRAM = """
-import dataclasses, pathlib, sys
+import pathlib, sys
 import tensorflow as tf
 from training import distribution, recipes
 kind, root = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -42,9 +41,8 @@ from training.batches import Batches
 from training.datasets import Split
 random = np.random.default_rng(0)
 split = Split(random.integers(0, 256, (32, 8, 8, 1), np.uint8), random.integers(0, 3, 32).astype(np.int32))
-for name in "fast", "paper":
-    recipe = recipes.recipe(name)
-    recipe = dataclasses.replace(recipe, epochs=3, batch_size=8, dropout=0.0, shift=1, learning_rate=0.02)
+for name in "fast", "paper", "airbench":
+    recipe = recipes.recipe(name, epochs=3, batch_size=8, dropout=0.0, shift=1, learning_rate=0.02)
     keras.utils.set_random_seed(0)
     batches = Batches(split, 3, recipe, 0)
     with distribution.scope(strategy):
@@ -121,7 +119,7 @@ def trained(start, tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("recipe", ["fast", "paper"])
+@pytest.mark.parametrize("recipe", ["fast", "paper", "airbench"])
 @pytest.mark.parametrize("kind", ["mirror", "machines"])
 def test_two_devices_and_two_machines_have_the_loss_curve_and_weights_of_one(kind, recipe, trained):
     want = curve(trained / "one" / recipe)
@@ -217,7 +215,7 @@ class PressesInStep(keras.layers.Layer):
 
 
 def test_signal_that_comes_while_a_step_runs_stops_after_the_next(tmp_path):
-    recipe = dataclasses.replace(recipes.recipe("fast"), epochs=5, batch_size=8)
+    recipe = recipes.recipe("fast", epochs=5, batch_size=8)
     split = Split(np.zeros((32, 8, 8, 1), np.uint8), np.arange(32, dtype=np.int32) % 3)
     batches = Batches(split, 3, recipe, 0)
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])

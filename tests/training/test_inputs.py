@@ -47,12 +47,31 @@ def test_zca_stays_closest_to_the_images_it_whitens(images):
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-8)
 
 
+def test_patches_come_out_uncorrelated_with_variance_1(images):
+    """Section 3.2 of https://arxiv.org/abs/2404.00498: eigenvectors over their deviations, and their negatives."""
+    standard = applied("standard", images)
+    filters = inputs.patch_filters(standard, bias=0.0)
+    assert filters.shape == (2, 2, 3, 24)
+    white = np.asarray(keras.ops.conv(standard, filters)).reshape(-1, 24)
+    np.testing.assert_allclose(np.cov(white[:, :12].T), np.eye(12), atol=0.01)
+    np.testing.assert_allclose(white[:, 12:], -white[:, :12], atol=1e-3)
+
+
+def test_whitening_layer_shows_each_filter_where_it_is_positive_and_stays_as_it_is(images):
+    front = inputs.front("patches", images)
+    seen = applied("patches", images)
+    assert (
+        seen.shape[1:] == (5, 5, 24) and (seen >= 0).all() and (np.minimum(seen[..., :12], seen[..., 12:]) == 0).all()
+    )
+    assert not front()[-1].trainable_weights
+
+
 def test_image_of_one_tone_stays_finite(images):
     flat = np.full((1, *images.shape[1:]), 7, np.uint8)
     assert np.isfinite(np.asarray(inputs.contrast(flat))).all()
 
 
-@pytest.mark.parametrize("kind", ["unit", "standard", "zca"])
+@pytest.mark.parametrize("kind", ["unit", "standard", "zca", "patches"])
 def test_weights_carry_the_front_to_a_second_model(images, kind):
     front = inputs.front(kind, images)
     first, second = (zoo.build("linear", input_shape=(6, 6, 3), num_classes=2, front=front()) for _ in range(2))

@@ -5,6 +5,7 @@ import pytest
 from training import recipes
 
 FAST = recipes.Recipe(
+    name="small",
     epochs=1,
     batch_size=4,
     learning_rate=0.5,
@@ -75,6 +76,17 @@ def test_dropout_is_the_networks_own_times_the_recipes():
         assert [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)] == [pytest.approx(rate)]
 
 
+def test_airbench_starts_its_convolutions_as_the_identity():
+    given = dict(batch_size=4, epochs=1)
+    kernels = prepared(recipes.recipe("airbench", **given), steps=100).get_weights()[0]
+    np.testing.assert_array_equal(kernels[:, :, 0, 0], [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
+
+
+def test_what_only_sgd_has_is_refused_for_adamw():
+    with pytest.raises(ValueError, match="are of sgd, got optimizer adamw"):
+        recipes.recipe("fast", lookahead=True)
+
+
 def test_unknown_recipe_gets_the_nearest_and_the_list():
-    with pytest.raises(ValueError, match="Did you mean 'fast'.*Known recipes: fast, paper"):
+    with pytest.raises(ValueError, match="Did you mean 'fast'.*Known recipes: fast, paper, airbench"):
         recipes.recipe("fats")

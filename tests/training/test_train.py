@@ -52,6 +52,7 @@ def test_pattern_is_trained_as_a_network_is(tmp_path, write_idx):
     [
         (["--model", "all_cnn"], "Did you mean"),
         (["--recipe", "fats"], "Known recipes"),
+        (["--lookahead"], "lookahead, nesterov and norm_bias_rate are of sgd, got optimizer adamw"),
         (["--batch_size", "0"], "batch_size must be above 0, got 0"),
         (["--validation_share", "0.9"], "at most 0.5"),
         (["--name", "a/b"], "without / or :"),

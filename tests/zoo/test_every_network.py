@@ -54,16 +54,26 @@ def test_uint8_images_give_probabilities(network, images):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_probabilities_are_the_softmax_of_scores_of_both_signs(network, images):
+def scores_layer(network):
+    return network.get_layer("class_maps" if "class_maps" in {layer.name for layer in network.layers} else "logits")
+
+
+def test_probabilities_are_the_softmax_of_scores_of_any_sign(network, images):
+    layer = scores_layer(network)
+    kernel, bias = layer.get_weights()
+    signs = []
+    for far in (-1000, 1000):
+        layer.set_weights([kernel, bias + far])
+        signs.append(np.sign(output_of(network, "logits", images)))
+    layer.set_weights([kernel, bias])
+    assert (signs[0] == -1).all() and (signs[1] == 1).all()
     logits = output_of(network, "logits", images)
-    assert logits.min() < 0 < logits.max()
     np.testing.assert_allclose(keras.ops.softmax(logits), network(images), rtol=1e-5, atol=1e-6)
 
 
 def test_scores_are_a_linear_function_of_the_features(network, images):
     features = zoo.features(network)(images).numpy()
-    scores = "class_maps" if "class_maps" in {layer.name for layer in network.layers} else "logits"
-    kernel, bias = network.get_layer(scores).get_weights()
+    kernel, bias = scores_layer(network).get_weights()
     assert features.shape == (len(images), kernel.shape[-2])
     np.testing.assert_allclose(
         features @ kernel.reshape(kernel.shape[-2:]) + bias, output_of(network, "logits", images), rtol=1e-3, atol=1e-5

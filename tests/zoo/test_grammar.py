@@ -168,7 +168,7 @@ rows = st.one_of(
     st.builds(AveragePool, sizes, sizes, paddings),
     st.builds(Dropout, st.floats(0, 1, exclude_max=True)),
     st.builds(Activation, activations),
-    st.just(BatchNorm()) | st.just(GlobalAverage()),
+    st.builds(BatchNorm, scale=st.booleans()) | st.just(GlobalAverage()),
 )
 repeated = st.lists(st.tuples(st.lists(rows, max_size=4), st.integers(1, 3)), max_size=4)
 

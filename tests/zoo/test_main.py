@@ -1,3 +1,4 @@
+import itertools
 import json
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import pytest
 
 from zoo import catalog
 from zoo.__main__ import main
+from zoo.cards import shipped
 
 
 def lines(capsys, *argv):
@@ -14,7 +16,7 @@ def lines(capsys, *argv):
 
 
 def test_list_shows_every_network_within_80_columns(capsys):
-    heading, *networks = lines(capsys, "list")
+    heading, *networks = itertools.takewhile(bool, lines(capsys, "list"))
     assert heading.split() == ["name", "family", "parameters", "paper", "mult-adds", "source"]
     assert [line.split()[0] for line in networks] == [*catalog.ENTRIES]
     assert max(map(len, networks)) <= 80
@@ -30,7 +32,18 @@ def test_list_shows_every_network_within_80_columns(capsys):
     ],
 )
 def test_list_filters_by_name_family_or_source(capsys, words, names):
-    assert [line.split()[0] for line in lines(capsys, "list", "--filter", words)[1:]] == names
+    shown = [*itertools.takewhile(bool, lines(capsys, "list", "--filter", words))]
+    assert [line.split()[0] for line in shown[1:]] == names
+
+
+def test_list_ends_with_the_trained_weights_of_its_networks_within_80_columns(capsys):
+    shown = lines(capsys, "list", "--filter", "all_cnn_c")
+    heading, *trained = shown[shown.index("") + 1 :]
+    assert heading == 'trained: zoo.load("name", weights="...")'
+    assert [tuple(line.split()[:2]) for line in trained] == [("all_cnn_c", name) for name in shipped()["all_cnn_c"]]
+    assert "all_cnn_c           fashion_mnist    152,906 parameters, 93.43% of 10,000 right" in trained
+    assert max(map(len, trained)) <= 80
+    assert "" not in lines(capsys, "list", "--filter", "vgg")
 
 
 def test_describe_shows_what_each_layer_costs_within_80_columns(capsys):
