@@ -2,8 +2,9 @@
 
     python -m benchmarks.loading
 
-A server process serves All-CNN-C at width 1/3. Two callers ask it at a fixed rate over REST, first with nothing else
-going on, then while versions of a second model, All-CNN-C at width 1, load and unload without pause.
+A server process serves All-CNN-C at width 1/3. Two callers ask it at a fixed rate over REST, in turns with nothing else
+going on and while versions of a second model, All-CNN-C at width 1, load and unload without pause. Turns, so that a
+machine that others slow down for a while slows both.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ import tyro
 
 from training.quiet import import_tensorflow
 
-CALLERS, PAUSE_S = 2, 0.02
+CALLERS, PAUSE_S, TURNS = 2, 0.02, 4
 IMAGE = {"instances": np.zeros((1, 28, 28, 1), int).tolist()}
 
 
@@ -44,16 +45,15 @@ def main(argv=None):
         write_model(root, "loaded", width=1.0, versions=2)
         with server(root) as port:
             post(port, "/v1/config:reload", config(root, loaded_version=1))
-            before_ms = p99_ms(port, seconds)
-            loads = []
-            stop = threading.Event()
-            loader = threading.Thread(target=load_without_pause, args=(port, root, loads, stop))
-            loader.start()
-            during_ms = p99_ms(port, seconds)
-            stop.set()
-            loader.join()
-    print(f"p99 {before_ms:.1f} ms alone, {during_ms:.1f} ms during {len(loads)} loads")
-    print(f"ratio {during_ms / before_ms:.2f} (at most 2)")
+            ask_all(port, 1.0)
+            alone_s, during_s, loads = [], [], []
+            for _ in range(TURNS):
+                alone_s += ask_all(port, seconds / TURNS)
+                with loading(port, root, loads):
+                    during_s += ask_all(port, seconds / TURNS)
+    alone_ms, during_ms = p99_ms(alone_s), p99_ms(during_s)
+    print(f"p99 {alone_ms:.1f} ms alone, {during_ms:.1f} ms during {len(loads)} loads")
+    print(f"ratio {during_ms / alone_ms:.2f} (at most 2)")
 
 
 def write_model(root, name, *, width, versions):
@@ -93,23 +93,40 @@ def config(root, *, loaded_version):
     return {"modelConfigList": {"config": [model("asked", 1), model("loaded", loaded_version)]}}
 
 
+@contextlib.contextmanager
+def loading(port, root, loads):
+    """Loads versions without pause meanwhile, and adds the time of each to `loads`."""
+    stop = threading.Event()
+    loader = threading.Thread(target=load_without_pause, args=(port, root, loads, stop))
+    loader.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        loader.join()
+
+
 def load_without_pause(port, root, loads, stop):
     while not stop.is_set():
         post(port, "/v1/config:reload", config(root, loaded_version=2 - len(loads) % 2))
         loads.append(time.monotonic())
 
 
-def p99_ms(port, seconds):
-    latencies_s = []
-    callers = [threading.Thread(target=ask, args=(port, seconds, latencies_s)) for _ in range(CALLERS)]
+def p99_ms(latencies_s):
+    return 1000 * float(np.percentile(latencies_s, 99))
+
+
+def ask_all(port, seconds):
+    found = []
+    callers = [threading.Thread(target=ask, args=(port, seconds, found)) for _ in range(CALLERS)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
-    return 1000 * float(np.percentile(latencies_s, 99))
+    return found
 
 
-def ask(port, seconds, latencies_s):
+def ask(port, seconds, found):
     """Asks every PAUSE_S, on time whatever the last answer took, so that a stall is felt by all it would have hit."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     body = json.dumps(IMAGE)
@@ -118,7 +135,7 @@ def ask(port, seconds, latencies_s):
         time.sleep(max(0, due_s - time.monotonic()))
         connection.request("POST", "/v1/models/asked:predict", body)
         connection.getresponse().read()
-        latencies_s.append(time.monotonic() - due_s)
+        found.append(time.monotonic() - due_s)
         due_s += PAUSE_S
 
 

@@ -43,3 +43,6 @@ class ServingError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+    def __reduce__(self) -> tuple[type["ServingError"], tuple[Code, str]]:
+        return ServingError, (self.code, self.message)

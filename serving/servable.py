@@ -3,11 +3,14 @@
 import enum
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from serving.errors import ServingError
 from serving.model_config import schedulable_processors
 from serving.signature import Arrays, Signature
+
+if TYPE_CHECKING:
+    from serving.conversion import Conversion
 
 
 class Engine(enum.StrEnum):
@@ -27,6 +30,9 @@ class EngineOptions(NamedTuple):
 
 
 DEFAULT_OPTIONS = EngineOptions()
+
+
+Convert = Callable[[pathlib.Path, tuple[str, ...], EngineOptions], "Conversion"]
 
 
 def batches_at_a_time() -> int:
@@ -105,8 +111,12 @@ def load(
     tags: Sequence[str] = ("serve",),
     engine: str = Engine.AUTO,
     options: EngineOptions = DEFAULT_OPTIONS,
+    convert: Convert | None = None,
 ) -> Servable:
     """The SavedModel in the directory `path`, ready to run.
+
+    Args:
+        convert: what converts it for OpenVINO in another process; by default this one does.
 
     Raises:
         ServingError: NOT_FOUND where there is no SavedModel or none with these tags; DATA_LOSS where it cannot be
@@ -114,10 +124,19 @@ def load(
     """
     from serving.tensorflow_engine import TensorFlowServable, has_gpu  # TensorFlow takes seconds to import
 
-    chosen = Engine(engine)
-    servable = TensorFlowServable(pathlib.Path(path), tags, options)
+    path, tags, chosen = pathlib.Path(path), tuple(tags), Engine(engine)
     if chosen is Engine.TENSORFLOW or (chosen is Engine.AUTO and has_gpu()):
-        return servable
+        return TensorFlowServable(path, tags, options)
+    from serving import conversion
     from serving.openvino_engine import OpenVinoServable
 
-    return OpenVinoServable(servable, options)
+    if convert is not None:
+        converted = convert(path, tags, options)
+        servable = TensorFlowServable(path, tags, options) if converted.needs_tensorflow else None
+        return OpenVinoServable(converted, servable, options)
+    servable = TensorFlowServable(path, tags, options)
+    converted = conversion.convert(servable, options)
+    if not converted.needs_tensorflow:
+        servable.close()
+        servable = None
+    return OpenVinoServable(converted, servable, options)

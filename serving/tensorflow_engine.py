@@ -99,9 +99,7 @@ class TensorFlowServable:
         self.signature_defs: Mapping[str, Any] = {
             name: detached(definition) for name, definition in meta_graph.signature_def.items()
         }
-        self.signatures: Mapping[str, Signature] = {
-            name: signature(definition) for name, definition in self.signature_defs.items() if is_runnable(definition)
-        }
+        self.signatures: Mapping[str, Signature] = runnable_signatures(self.signature_defs)
         self.engine_report: Mapping[str, str] = dict.fromkeys(self.signatures, "tensorflow")
         self.stateful = stateful_signatures(meta_graph.graph_def, self.signatures, self.signature_defs)
         self._has_convolutions = has_convolutions(meta_graph.graph_def)
@@ -155,6 +153,10 @@ def detached(definition: Any) -> Any:
     copy = meta_graph_pb2.SignatureDef()
     copy.CopyFrom(definition)
     return copy
+
+
+def runnable_signatures(definitions: Mapping[str, Any]) -> dict[str, Signature]:
+    return {name: signature(definition) for name, definition in definitions.items() if is_runnable(definition)}
 
 
 def is_runnable(definition: Any) -> bool:

@@ -22,7 +22,7 @@ class Recipe(NamedTuple):
     batch_size: int
     learning_rate: float
     beta_1: float = 0.9
-    flip: bool = False
+    flips: str = "none"
     shift: int = 0
 
 

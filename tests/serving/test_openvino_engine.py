@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from serving.errors import Code, ServingError
-from serving.openvino_engine import BATCH_SIZES
+from serving.loader import Loader
+from serving.network import BATCH_SIZES
 from serving.servable import load
 
 SIDE, CLASSES = 8, 3
@@ -89,9 +90,11 @@ def path(export):
     return export(*names.split())
 
 
-@pytest.fixture(scope="module")
-def fast(path):
-    servable = load(path, engine="auto")
+@pytest.fixture(scope="module", params=["this_process", "child"])
+def fast(request, path):
+    loader = Loader()
+    servable = load(path, engine="auto", convert=loader.convert if request.param == "child" else None)
+    loader.close()
     yield servable
     servable.close()
 

@@ -4,59 +4,12 @@ import contextlib
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import httpx
 import pytest
 
 START_S = 60
-STARTED = "Exporting HTTP/REST API"
-
-
-class Process:
-    """`python -m serving.server` with flags; `url` is its REST address, `output` what it has said."""
-
-    def __init__(self, grpc_port, rest_port, *flags):
-        self.port = rest_port
-        self.url = f"http://localhost:{rest_port}"
-        ports = [f"--port={grpc_port}", f"--rest_api_port={rest_port}"]
-        command = [sys.executable, "-m", "serving.server", "--engine=tensorflow", *ports, *flags]
-        self.popen = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.output = ""
-
-    def wait_until_started(self):
-        return self.wait_for(STARTED)
-
-    def wait_for(self, text):
-        for line in self.popen.stderr:
-            self.output += line
-            if text in line:
-                return self
-        pytest.fail(self.output)
-
-    def ended(self):
-        """(exit status, everything said)"""
-        _, rest = self.popen.communicate(timeout=START_S)
-        return self.popen.returncode, self.output + (rest or "")
-
-    def predict(self, name="half_plus_two", x=(1.0,)):
-        return httpx.post(f"{self.url}/v1/models/{name}:predict", json={"instances": list(x)}, timeout=START_S)
-
-
-@pytest.fixture
-def launch(free_port):
-    launched = []
-
-    def launch(*flags):
-        launched.append(Process(free_port(), free_port(), *flags))
-        return launched[-1]
-
-    yield launch
-    for process in launched:
-        process.popen.kill()
-        process.popen.communicate()
 
 
 def eventually(answer, wanted):

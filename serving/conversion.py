@@ -1,0 +1,155 @@
+"""What is made of a loaded SavedModel so that OpenVINO runs its networks, and TensorFlow the rest.
+
+The variables become constants, the calls are inlined, and each signature is cut into what comes before its network,
+the network, and what comes after (`serving.graph_cut`). The network is compiled and checked against TensorFlow. A
+signature that cannot be cut, or whose network answers otherwise, stays with TensorFlow whole, and the report says why.
+
+A `Conversion` can be pickled, its compiled networks included: `serving.loading_process` makes them beside the server.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.python.framework import convert_to_constants
+from tensorflow.python.grappler import tf_optimizer
+
+from serving.engine_check import UnequalError, check
+from serving.graph_cut import Cut, Graph, cut
+from serving.graph_nodes import NotCutError, node_of
+from serving.graph_state import sharing_signatures
+from serving.network import Network
+from serving.servable import EngineOptions
+from serving.tensorflow_engine import GraphSession, TensorFlowServable
+
+
+class Part(NamedTuple):
+    """A signature that OpenVINO runs: how it was cut, and the network; `cut.network` is empty, to save its memory."""
+
+    cut: Cut
+    network: Network
+
+
+class Conversion(NamedTuple):
+    """A SavedModel, ready.
+
+    Attributes:
+        signature_defs: as in `serving.servable.Servable`.
+        stateful: the same.
+        engine_report: the same.
+        parts: those of the signatures that OpenVINO runs.
+    """
+
+    signature_defs: Mapping[str, Any]
+    stateful: frozenset[str]
+    engine_report: Mapping[str, str]
+    parts: Mapping[str, Part]
+
+    @property
+    def needs_tensorflow(self) -> bool:
+        """Whether some signature runs on the SavedModel as it was loaded."""
+        return self.parts.keys() != self.engine_report.keys()
+
+
+def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
+    """A part for each signature that can have one, and for every signature the engine and the reason."""
+    report = kept_whole(servable)
+    parts: dict[str, Part] = {}
+    names = [name for name in servable.signatures if name not in report]
+    try:
+        graph = frozen_graph(servable, names) if names else graph_pb2.GraphDef()
+    except Exception as error:  # the converters raise whatever they meet
+        reason = f"tensorflow: its variables cannot be made constants: {first_line(error)}"
+        report |= dict.fromkeys(names, reason)
+    else:
+        cuts, refused = cut_each(servable.signature_defs, names, Graph(graph))
+        parts, compiled = compile_each(cuts, graph, options)
+        report |= refused | compiled
+    ordered = {name: report[name] for name in servable.signatures}
+    return Conversion(servable.signature_defs, servable.stateful, ordered, parts)
+
+
+def kept_whole(servable: TensorFlowServable) -> dict[str, str]:
+    """The signatures that write variables, and those that read what these may write, each with its report."""
+    if not servable.stateful:
+        return {}
+    whole = servable.graph_session.graph.as_graph_def()
+    sharing = sharing_signatures(whole, servable.signatures, servable.signature_defs, servable.stateful)
+    return {
+        **dict.fromkeys(servable.stateful, "tensorflow: it keeps state"),
+        **dict.fromkeys(sharing, "tensorflow: another signature may write its variables"),
+    }
+
+
+def frozen_graph(servable: TensorFlowServable, names: Sequence[str]) -> graph_pb2.GraphDef:
+    """The graph of the signatures `names` with constants for variables and the calls inlined.
+
+    Raises whatever the converters raise, for one where a signature writes a variable.
+    """
+    definitions = [servable.signature_defs[name] for name in names]
+    tensors = [info.name for definition in definitions for info in definition.outputs.values()]
+    session = servable.graph_session
+    constants = convert_to_constants.convert_variables_to_constants_from_session_graph(
+        session.session, session.graph.as_graph_def(), sorted({node_of(tensor) for tensor in tensors})
+    )
+    meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=constants)
+    meta_graph.collection_def["train_op"].node_list.value.extend(tensors)
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.min_graph_nodes = -1
+    config.graph_options.rewrite_options.optimizers.append("function")
+    return tf_optimizer.OptimizeGraph(config, meta_graph)
+
+
+def cut_each(
+    definitions: Mapping[str, Any], names: Sequence[str], graph: Graph
+) -> tuple[dict[str, Cut], dict[str, str]]:
+    """The signatures that can be cut, and the report on those that cannot."""
+    cuts, refused = {}, {}
+    for name in names:
+        outputs = {key: info.name for key, info in definitions[name].outputs.items()}
+        try:
+            cuts[name] = cut(graph, [info.name for info in definitions[name].inputs.values()], outputs)
+        except NotCutError as error:
+            refused[name] = f"tensorflow: {error}"
+    return cuts, refused
+
+
+def compile_each(
+    cuts: Mapping[str, Cut], graph: graph_pb2.GraphDef, options: EngineOptions
+) -> tuple[dict[str, Part], dict[str, str]]:
+    """The parts of the signatures whose networks answer as `graph` does on TensorFlow, and the report on all."""
+    reference = GraphSession.of(graph, options)
+    networks: dict[Any, tuple[Network | None, str]] = {}
+    parts, report = {}, {}
+    for name, found in cuts.items():
+        # Equal networks are shared where they are fed in equal shapes: one for images of any size is compiled apart.
+        key = found.key, *(str(reference.graph.get_tensor_by_name(tensor).shape) for tensor in found.feeds)
+        if key not in networks:
+            networks[key] = checked_network(found, reference, options)
+        network, report[name] = networks[key]
+        if network is not None:
+            parts[name] = Part(found._replace(network=graph_pb2.GraphDef()), network)
+    reference.close()
+    return parts, report
+
+
+def checked_network(found: Cut, reference: GraphSession, options: EngineOptions) -> tuple[Network | None, str]:
+    """The compiled network and how near it is to TensorFlow; no network where it is not near, and why."""
+    for node, tensor in zip(found.network.node, found.feeds, strict=False):
+        node.attr["shape"].shape.CopyFrom(reference.graph.get_tensor_by_name(tensor).shape.as_proto())
+    try:
+        network = Network.of(found.network, options)
+        largest = check(
+            network, lambda arrays: reference.run(dict(zip(found.feeds, arrays, strict=True)), found.fetches)
+        )
+    except UnequalError as error:
+        return None, f"tensorflow: {error}"
+    except RuntimeError as error:
+        return None, f"tensorflow: OpenVINO cannot compile it: {first_line(error)}"
+    return network, f"openvino: within {largest:.0e} of TensorFlow on random and extreme inputs"
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,227 @@
+"""SavedModels loaded and converted in a process of their own, so that callers of other models hardly feel it.
+
+TensorFlow's import of a graph, the freezing of its variables and the optimiser hold the interpreter for 10 to 22 ms
+at a stretch, and the check against TensorFlow wants every processor. The child does all this at a low priority.
+The server's process reads what came out of it, compiled networks included: 6 to 9 ms each, mostly without holding the
+interpreter.
+
+The server's end is `Loader`; the child is `python -m serving.loader`. They speak pickles over the child's standard
+input and output: a `Request` is answered by a `Conversion` or a `ServingError`.
+"""
+
+import contextlib
+import logging
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from serving.errors import Code, ServingError
+from serving.quiet import import_tensorflow
+from serving.servable import EngineOptions, Servable, load
+
+if TYPE_CHECKING:
+    from serving.conversion import Conversion
+
+IDLE_S = 10.0
+COMMAND = (sys.executable, "-m", "serving.loader")
+CANNOT_START = 77  # the child's exit status
+
+log = logging.getLogger(__name__)
+
+
+class Request(NamedTuple):
+    path: Path
+    tags: tuple[str, ...]
+    options: EngineOptions
+
+
+class NotStartedError(Exception):
+    """Why there is no child; the message is part of a log line."""
+
+
+class Loader:
+    """Converts SavedModels, one at a time, in a child that starts with the first and ends when none has come for long.
+
+    Args:
+        idle_s: how long the child stays for the next one: its start takes seconds, and it holds some 500 MB.
+        command: what starts the child.
+    """
+
+    def __init__(self, idle_s: float = IDLE_S, command: Sequence[str] = COMMAND) -> None:
+        self._idle_s, self._command = idle_s, command
+        self._turn = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._idle: threading.Timer | None = None
+        self._is_closed = False
+
+    def load(self, path: Path, *, tags: Sequence[str], engine: str, options: EngineOptions) -> Servable:
+        """As `serving.servable.load`, converted in the child, or in this process where there can be none.
+
+        Raises:
+            ServingError: as there; UNAVAILABLE where the child ended before it had answered.
+        """
+        try:
+            return load(path, tags=tags, engine=engine, options=options, convert=self.convert)
+        except NotStartedError as error:
+            log.warning("%s loads in the server's process, which callers may feel: there is no other, %s.", path, error)
+            return load(path, tags=tags, engine=engine, options=options)
+
+    def convert(self, path: Path, tags: tuple[str, ...], options: EngineOptions) -> "Conversion":
+        """What `serving.conversion` makes of the SavedModel in `path`.
+
+        Raises:
+            ServingError: as `serving.servable.load`; UNAVAILABLE where the child ended before it had answered.
+            NotStartedError: there is no child to ask.
+        """
+        with self._turn:
+            try:
+                answer = self._ask(Request(path, tags, options))
+            except BaseException:  # what is left in the pipes would be taken for the next answer
+                self._end()
+                raise
+            self._idle = threading.Timer(self._idle_s, self._end_idle)
+            self._idle.daemon = True
+            self._idle.start()
+        if isinstance(answer, ServingError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Ends the child, whatever it does; a conversion that waits for it fails, and so does every later one."""
+        self._is_closed = True
+        child = self._child
+        if child is not None:
+            child.kill()
+        with self._turn:
+            self._end()
+
+    def _ask(self, request: Request) -> "Conversion | ServingError":
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._child is None or self._child.poll() is not None:
+            self._end()
+            self._child = launch(self._command)
+        child = self._child
+        if self._is_closed:
+            raise ServingError(Code.UNAVAILABLE, "The server is stopping.")
+        try:
+            pickle.dump(request, stdin := pipe(child.stdin))
+            stdin.flush()
+            return pickle.load(pipe(child.stdout))
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            raise ended(child, request.path) from error
+
+    def _end_idle(self) -> None:
+        with self._turn:
+            if threading.current_thread() is self._idle:  # else another conversion has come meanwhile
+                self._end()
+
+    def _end(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            with contextlib.suppress(BrokenPipeError), child:  # closes its pipes and waits for it
+                pass
+
+
+def launch(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """The child, which imports TensorFlow before it reads.
+
+    Raises:
+        NotStartedError: with the reason.
+    """
+    places = os.pathsep.join(filter(None, sys.path))
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": places, "CUDA_VISIBLE_DEVICES": "-1"},
+            # An interrupt from the terminal is for the server, which ends the child in its time. Not a session of its
+            # own, since Linux counts niceness only within one (autogroups).
+            process_group=0,
+        )
+    except OSError as error:
+        raise NotStartedError(str(error)) from error
+
+
+def ended(child: subprocess.Popen[bytes], path: Path) -> Exception:
+    """What to raise for a child that gave no answer."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=1)
+    child.kill()  # if it still runs, what it wrote was no answer
+    status = child.wait()
+    if status == CANNOT_START:
+        return NotStartedError("it ended before it could read a model, as it says above")
+    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    hint = " Is there memory enough for the server and one more model?" if status == -signal.SIGKILL else ""
+    return ServingError(Code.UNAVAILABLE, f"The process that loads models {how} while it loaded {path}.{hint}")
+
+
+def pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise EOFError("The child has no pipes.")
+    return stream
+
+
+def give_way() -> None:
+    """Lets the server go first: p99 of callers in a load was 1.7 times what it is without by niceness alone, and 1.3
+    with a half of the processors left to the server. Niceness 19 would take minutes where the server uses every
+    processor."""
+    os.nice(10)
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, processors[len(processors) // 2 :])
+
+
+def main() -> int:
+    """The child: answers requests until there can be none any more."""
+    give_way()
+    with contextlib.suppress(OSError):  # where memory is short, the kernel should end this process, not the server
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not get among the answers
+    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    threading.Thread(target=read, args=(requests,), daemon=True).start()
+    try:
+        import_tensorflow()
+        from serving.conversion import convert
+        from serving.tensorflow_engine import TensorFlowServable
+    except ImportError:
+        traceback.print_exc()
+        return CANNOT_START
+    while True:
+        path, tags, options = requests.get()
+        answer: Conversion | ServingError
+        try:
+            servable = TensorFlowServable(path, tags, options)
+            answer = convert(servable, options)
+            servable.close()
+        except ServingError as error:
+            answer = error
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def read(requests: "queue.SimpleQueue[Request]") -> None:
+    """Takes requests in a thread, so that the end of the server ends the child even in the middle of a conversion."""
+    while True:
+        try:
+            requests.put(pickle.load(sys.stdin.buffer))
+        except (EOFError, pickle.UnpicklingError):
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
