@@ -22,6 +22,7 @@ class Recipe(NamedTuple):
     batch_size: int
     learning_rate: float
     beta_1: float = 0.9
+    name: str = "adam"
     flips: str = "none"
     shift: int = 0
 
@@ -83,10 +84,6 @@ class GenerativeConfig:
 
     @property
     def recipe(self):
-        return "adam"
-
-    @property
-    def chosen_recipe(self):
         given = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
         return RECIPES[self.model]._replace(**{name: value for name, value in given.items() if value is not None})
 
@@ -159,7 +156,7 @@ def build(config, data):
         raise InputError(f"{config.model} cannot be built for {data.name}, {data.image_shape}: {error}") from error
 
     def adam():
-        return keras.optimizers.Adam(config.chosen_recipe.learning_rate, config.chosen_recipe.beta_1)
+        return keras.optimizers.Adam(config.recipe.learning_rate, config.recipe.beta_1)
 
     if config.model == "dcgan":
         trainer = Gan(network, config.seed)
@@ -180,7 +177,7 @@ def fit(trainer, config, data, folder, distance):
     from training.fit import StateKeeper, run
     from training.samples import Samples
 
-    recipe = config.chosen_recipe
+    recipe = config.recipe
     keeper = StateKeeper(folder, checkpoints.restore(folder, trainer))
     batches = Batches(data.train, data.num_classes, recipe, config.seed)
     callbacks = [
@@ -201,7 +198,7 @@ def publish(trainer, config, data, measures, seconds):
         "name": config.served_name,
         "model": {"name": config.model, "width": config.width, "image_shape": list(data.image_shape)},
         "dataset": model_card.described(data),
-        "recipe": {"name": config.recipe, **config.chosen_recipe._asdict()},
+        "recipe": config.recipe._asdict(),
         "seed": config.seed,
         "measures": measures,
         **model_card.made(trainer.served, seconds),

@@ -135,7 +135,7 @@ def partly_trained(model, folder, until=None):
     keras.utils.set_random_seed(0)
     trainer = train_generative.build(config, data)
     keeper = StateKeeper(folder, checkpoints.restore(folder, trainer))
-    batches = Batches(split, 2, config.chosen_recipe, 0)
+    batches = Batches(split, 2, config.recipe, 0)
     run(trainer, batches, 2, keeper, [CtrlC(until), keeper], trainer.test_data(split.images))
     return trainer
 
