@@ -4,7 +4,7 @@ The variables become constants, the calls are inlined, and each signature is cut
 the network, and what comes after (`serving.graph_cut`). The network is compiled and checked against TensorFlow. A
 signature that cannot be cut, or whose network answers otherwise, stays with TensorFlow whole, and the report says why.
 
-A `Conversion` can be pickled, its compiled networks included: `serving.loading_process` makes them beside the server.
+A `Conversion` can be pickled, its compiled networks included: `serving.loader` makes them beside the server.
 """
 
 from collections.abc import Mapping, Sequence
