@@ -85,11 +85,14 @@ def test_signature_table_is_what_is_exported(server):
     assert set(re.findall(r"^\| `([a-z_]+)`", table, re.MULTILINE)) == set(signatures)
 
 
-def test_flags_in_the_readme_are_the_servers():
+def test_flags_in_the_readme_are_the_servers_or_the_trainings():
     from serving.flags import Flags
+    from training.recipes import Recipe
+    from training.train import TrainConfig
 
-    given = set(re.findall(r"--([a-z_]+)", README)) - {"help"}
-    assert given <= {*Flags.__dataclass_fields__} | {"explain", "filter", "input", "dataset", "model", "data"}, given
+    known = {field for program in (Flags, TrainConfig, Recipe) for field in program.__dataclass_fields__}
+    given = set(re.findall(r"--([a-z_]+)", README))
+    assert given <= known, given - known
 
 
 def test_readme_names_no_folder_that_is_not_there():
