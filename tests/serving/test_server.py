@@ -108,8 +108,14 @@ def versions_of_25_mb(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_memory_comes_back_after_unloading(launch, versions_of_25_mb, tmp_path):
-    flags = ["--model_name=m", f"--model_base_path={versions_of_25_mb}", "--rest_api_enable_admin"]
+@pytest.mark.parametrize("engine", ["tensorflow", "auto"])
+def test_memory_comes_back_after_unloading(launch, versions_of_25_mb, engine):
+    flags = [
+        f"--engine={engine}",
+        "--model_name=m",
+        f"--model_base_path={versions_of_25_mb}",
+        "--rest_api_enable_admin",
+    ]
     process = launch(*flags).wait_until_started()
 
     def reload(version):
