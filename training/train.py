@@ -101,7 +101,7 @@ def train(config, data=None):
     """
     import keras
 
-    from training import checkpoints, datasets, distribution, inputs, test_time
+    from training import checkpoints, datasets, distribution, inputs, multi_crop
     from training.batches import Batches
     from training.model_card import model_card, scored
     from training.precision import choose_policy, dtype_policy
@@ -128,7 +128,7 @@ def train(config, data=None):
     card = model_card(config, data, trained, accuracy, progress.seconds)
     told = f"Trained in {progress.seconds:.0f} seconds; right on the test images: {accuracy}."
     if how.test_time_augmentation:
-        augmented = score(test_time.augmented(trained), data.test)
+        augmented = score(multi_crop.augmented(trained), data.test)
         card["test_time_augmentation"] = scored(augmented)
         told += f"\nWith test-time augmentation, which is not exported: {augmented}."
     path = publish(trained, config, data, card)

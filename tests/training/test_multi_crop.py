@@ -1,7 +1,7 @@
 import numpy as np
 
 import zoo
-from training.test_time import augmented
+from training.multi_crop import augmented
 
 MODEL = {"input_shape": (16, 16, 3), "num_classes": 4}
 
