@@ -28,8 +28,8 @@ finetune: .venv/ready  ## Fine-tune a pretrained network on the folder DATA and 
 evaluate: .venv/ready  ## Measure the newest version of MODEL on the test images of DATASET
 	.venv/bin/python -m training.evaluate "models/$(MODEL)" --dataset "$(DATASET)"
 
-compare: .venv/ready data  ## Train pooled and all-convolutional networks side by side: hours
-	.venv/bin/python -m training.compare
+compare: .venv/ready data  ## Train pooled and all-convolutional networks side by side: an hour
+	.venv/bin/python -m training.compare --epochs 3
 
 serve: .venv/ready     ## Serve every model under models/: gRPC on 8500, REST on 8501
 	.venv/bin/python -m serving.server --models_root=models --port=8500 --rest_api_port=8501
