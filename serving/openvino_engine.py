@@ -5,8 +5,11 @@ comes before and after it. Signatures without a network run on the SavedModel as
 back where no signature needs it.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+from tensorflow.core.framework import graph_pb2
 
 from serving.conversion import Conversion
 from serving.errors import Code, ServingError
@@ -18,8 +21,8 @@ from serving.tensorflow_engine import (
     GraphSession,
     TensorFlowServable,
     check_deadline,
-    return_freed_memory,
     runnable_signatures,
+    trim,
 )
 
 
@@ -28,7 +31,7 @@ class Plan(NamedTuple):
 
     cut: Cut
     network: Network
-    rest: GraphSession | None
+    rest: "Rest | None"
     feeds: Mapping[str, str]
 
     def run(self, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None) -> Arrays:
@@ -50,8 +53,30 @@ class Plan(NamedTuple):
     def _run_rest(self, values: Arrays, fetches: Sequence[str], deadline_s: float | None) -> Arrays:
         if self.rest is None:
             raise ServingError(Code.INTERNAL, "A part of the signature is missing.")
-        known = {tensor: array for tensor, array in values.items() if self.rest.has(tensor)}
-        return dict(zip(fetches, self.rest.run(known, fetches, deadline_s), strict=True))
+        session = self.rest.session()
+        known = {tensor: array for tensor, array in values.items() if session.has(tensor)}
+        return dict(zip(fetches, session.run(known, fetches, deadline_s), strict=True))
+
+
+class Rest:
+    """What TensorFlow runs of a signature. Its session is made for the first call, since that holds the interpreter for
+    some 3 ms, which callers of other models would feel in a load."""
+
+    def __init__(self, graph: graph_pb2.GraphDef, options: EngineOptions) -> None:
+        self._graph, self._options = graph, options
+        self._lock = threading.Lock()
+        self._session: GraphSession | None = None
+
+    def session(self) -> GraphSession:
+        with self._lock:
+            if self._session is None:
+                self._session = GraphSession.of(self._graph, self._options)
+            return self._session
+
+    def close(self) -> None:
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
 
 
 class OpenVinoServable:
@@ -70,7 +95,7 @@ class OpenVinoServable:
         self._plans = {}
         for name, (found, network) in conversion.parts.items():
             feeds = {key: info.name for key, info in self.signature_defs[name].inputs.items()}
-            self._plans[name] = Plan(found, network, rest_session(found, options), feeds)
+            self._plans[name] = Plan(found, network, rest_of(found, options), feeds)
 
     def run(
         self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None = None
@@ -89,10 +114,10 @@ class OpenVinoServable:
         self._plans.clear()
         if self._tensorflow is not None:
             self._tensorflow.close()
-        return_freed_memory()
+        trim()
 
 
-def rest_session(found: Cut, options: EngineOptions) -> GraphSession | None:
+def rest_of(found: Cut, options: EngineOptions) -> Rest | None:
     if not found.before and set(found.after.values()) <= set(found.fetches):
         return None
-    return GraphSession.of(found.rest, options)
+    return Rest(found.rest, options)

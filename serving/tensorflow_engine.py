@@ -116,7 +116,8 @@ class TensorFlowServable:
 
     def close(self) -> None:
         self.graph_session.close()
-        return_freed_memory()
+        gc.collect()  # a graph is full of cycles
+        trim()
 
 
 def has_gpu() -> bool:
@@ -216,9 +217,8 @@ def load_error(path: pathlib.Path, tags: Sequence[str], error: Exception) -> Ser
     return ServingError(Code.INTERNAL, f"The SavedModel in {path} cannot be loaded: {error}")
 
 
-def return_freed_memory() -> None:
+def trim() -> None:
     """Hands free heap pages back to the system, where the C library (glibc) knows how."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

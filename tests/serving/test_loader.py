@@ -68,7 +68,7 @@ def eventually(answer, wanted):
 def children(pid):
     """The processes that the process `pid` has started, by any of its threads."""
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    return [int(child) for task in tasks for child in read(task).split()]
 
 
 def loaders(pid):
@@ -76,8 +76,13 @@ def loaders(pid):
 
 
 def command(pid):
+    return read(pathlib.Path(f"/proc/{pid}/cmdline"))
+
+
+def read(path):
+    """What /proc says; nothing of a process or thread that has ended."""
     try:
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()  # empty for one that has ended
+        return path.read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
 
