@@ -61,7 +61,7 @@ def test_version_has_all_signatures_and_the_folders_names(finished):
     names = {"serving_default", "encoded", "classify", "features", "dense"}
     assert set(tf.saved_model.load(finished.version).signatures) == names
     assert (finished.version / "assets" / "labels.txt").read_text().split() == ["leaf", "rust", "sky"]
-    assert finished.card["model"] == {"name": "all_cnn_c", "width": 0.05, "image_shape": [28, 28, 1]}
+    assert finished.card["model"] == {"name": "all_cnn_c", "width": 0.05, "image_shape": [28, 28, 1], "front": []}
     assert finished.card["dataset"]["train_images"] == 48 and finished.card["dataset"]["test_images"] == 12
     assert finished.card["recipe"]["unfreeze"] == 2 and finished.card["accuracy"]["images"] == 12
 
