@@ -10,16 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from training import distribution, recipes
-from training.batches import Batches
-from training.datasets import Split
-from training.errors import InputError, Interrupted
+from training import distribution
+from training.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -199,9 +196,18 @@ def test_finished_job_exports_once(job, tmp_path):
     assert [path.name for path in (tmp_path / "models" / "pets").iterdir()] == ["1"]
 
 
-class PressesInStep(keras.layers.Layer):
-    """Presses Ctrl-C while step 2 of the training runs."""
+# Presses Ctrl-C while step 2 of a training runs; prints after how many steps it stopped.
+PRESSED = """
+import pathlib, signal, sys
+import tensorflow as tf
+import keras
+import numpy as np
+from training import distribution, recipes
+from training.batches import Batches
+from training.datasets import Split
+from training.errors import Interrupted
 
+class PressesInStep(keras.layers.Layer):
     def build(self, input_shape):
         self.step = tf.Variable(0, trainable=False)
 
@@ -213,20 +219,26 @@ class PressesInStep(keras.layers.Layer):
             signal.raise_signal(signal.SIGINT)
         return x
 
+recipe = recipes.recipe("fast", epochs=5, batch_size=8)
+split = Split(np.zeros((32, 8, 8, 1), np.uint8), np.arange(32, dtype=np.int32) % 3)
+batches = Batches(split, 3, recipe, 0)
+strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+with strategy.scope():
+    images = keras.Input((8, 8, 1), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
+    model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(PressesInStep()(x)))
+    recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
+try:
+    distribution.fit(strategy, model, batches, split, recipe.epochs, pathlib.Path(sys.argv[1]))
+except Interrupted:
+    print("stopped after", np.asarray(model.optimizer.iterations))
+"""
 
-def test_signal_that_comes_while_a_step_runs_stops_after_the_next(tmp_path):
-    recipe = recipes.recipe("fast", epochs=5, batch_size=8)
-    split = Split(np.zeros((32, 8, 8, 1), np.uint8), np.arange(32, dtype=np.int32) % 3)
-    batches = Batches(split, 3, recipe, 0)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    with strategy.scope():
-        images = keras.Input((8, 8, 1), dtype="uint8")
-        x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
-        model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(PressesInStep()(x)))
-        recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
-    with pytest.raises(Interrupted):
-        distribution.fit(strategy, model, batches, split, recipe.epochs, tmp_path)
-    assert np.asarray(model.optimizer.iterations) == 3
+
+def test_signal_that_comes_while_a_step_runs_stops_after_the_next(start, tmp_path):
+    [(status, told, errors)] = ended(start(["-c", PRESSED, str(tmp_path)]))
+    assert status == 0, errors
+    assert told.endswith("stopped after 3\n")
 
 
 @pytest.mark.parametrize("given", ["", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"index": 1}}'])
