@@ -1,6 +1,9 @@
 import json
 import re
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -140,15 +143,27 @@ def partly_trained(model, folder, until=None):
     return trainer
 
 
-@pytest.mark.parametrize("model", LATENTS)
-def test_interrupted_training_goes_on_to_the_same_weights(model, tmp_path):
-    whole = partly_trained(model, tmp_path / "whole")
+def check_that_interrupted_goes_on(model, folder):
+    whole = partly_trained(model, folder / "whole")
     with pytest.raises(Interrupted):
-        partly_trained(model, tmp_path / "stopped", until=4)
-    continued = partly_trained(model, tmp_path / "stopped")
+        partly_trained(model, folder / "stopped", until=4)
+    continued = partly_trained(model, folder / "stopped")
     for got, want in zip(checkpoints.variables(continued), checkpoints.variables(whole), strict=True):
         # a step more or less, or another batch or noise, moves weights by their learning rate, 2e-4 or 1e-3
         np.testing.assert_allclose(np.asarray(got), np.asarray(want), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", LATENTS)
+def test_interrupted_training_goes_on_to_the_same_weights(model, tmp_path):
+    """In a process of its own, which the signal is for."""
+    here = Path(__file__)
+    program = (
+        "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import test_train_generative as here; "
+        "here.check_that_interrupted_goes_on(sys.argv[2], pathlib.Path(sys.argv[3]))"
+    )
+    command = [sys.executable, "-c", program, str(here.parent), model, str(tmp_path)]
+    run = subprocess.run(command, cwd=here.parents[2], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize(
