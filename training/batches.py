@@ -5,14 +5,25 @@ So a training that stopped after any step goes on with the very batches it would
 
 import tensorflow as tf
 
+from training.errors import InputError
+
 
 class Batches:
     """Augmented batches of `split`, one shuffled pass an epoch; each a pure function of (seed, epoch, step).
 
     Batches are full; the few images that fill none sit out the epoch, and others do the next time.
+
+    Raises:
+        InputError: the images are too small for the recipe's shift or cutout.
     """
 
     def __init__(self, split, num_classes, recipe, seed):
+        side = min(split.images.shape[1:3])
+        if recipe.shift >= side or recipe.cutout > side:
+            raise InputError(
+                f"shift must be below and cutout at most {side}, a side of the images; "
+                f"got {recipe.shift} and {recipe.cutout}."
+            )
         self.count = len(split.images)
         self.batch_size = min(recipe.batch_size, self.count)
         self.steps = self.count // self.batch_size
@@ -22,6 +33,7 @@ class Batches:
         with tf.device("CPU"):  # a GPU gets batches, not the dataset
             self.images = tf.constant(split.images)
             self.labels = tf.constant(split.labels)
+            self.mean = tf.constant(split.images.mean(axis=(0, 1, 2)).round(), "uint8")
             self.flipped_first = tf.random.stateless_uniform((self.count,), (seed, -1)) < 0.5  # no step is -1
 
     def after(self, step, epochs):
@@ -45,6 +57,8 @@ class Batches:
             images = tf.where(self.is_flipped(indices, seed)[:, None, None, None], images[:, :, ::-1], images)
         if self.recipe.shift:
             images = shift(images, self.recipe.shift, tf.random.experimental.stateless_fold_in(seed, 2))
+        if self.recipe.cutout:
+            images = cutout(images, self.recipe.cutout, self.mean, tf.random.experimental.stateless_fold_in(seed, 3))
         return images, tf.one_hot(tf.gather(self.labels, indices), self.num_classes)
 
     def is_flipped(self, indices, seed):
@@ -62,3 +76,19 @@ def shift(images, pixels, seed):
     offsets = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * pixels + 1, tf.int32)
     rows = tf.gather(padded, offsets[0] + tf.range(height), axis=1, batch_dims=1)
     return tf.gather(rows, offsets[1] + tf.range(width), axis=2, batch_dims=1)
+
+
+def cutout(images, size, color, seed):
+    """Each image with a square of `size` pixels somewhere in it, never cut off, hidden by `color` [C].
+
+    Source: https://arxiv.org/abs/1708.04552; whole squares as in https://arxiv.org/abs/2404.00498.
+    """
+    count, height, width, _ = tf.unstack(tf.shape(images))
+
+    def side(length, seed):
+        first = tf.random.stateless_uniform((count, 1), seed, 0, length - size + 1, tf.int32)
+        return (tf.range(length) >= first) & (tf.range(length) < first + size)
+
+    rows = side(height, seed)
+    columns = side(width, tf.random.experimental.stateless_fold_in(seed, 1))
+    return tf.where(rows[:, :, None, None] & columns[:, None, :, None], color, images)

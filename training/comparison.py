@@ -22,9 +22,11 @@ def write(path, plans, data, command):
     """
     from training.plots import save_intervals
 
-    path.write_text("\n".join(page(plans, data, command)) + "\n", encoding="utf-8")
+    plot = path.with_suffix(".png")
+    picture = f"![each seed's accuracy, mean and 95% interval]({plot.name})"
+    path.write_text("\n".join([*page(plans, data, command), "", picture]) + "\n", encoding="utf-8")
     save_intervals(
-        path.with_suffix(".png"),
+        plot,
         {budget: by_model(rows, "accuracy") for budget, rows in plans.items()},
         f"{data.name}, accuracy on {len(data.test.labels):,} test images: each seed, mean and 95% interval",
     )

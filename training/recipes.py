@@ -56,6 +56,8 @@ class Recipe:
     """which images are mirrored: half of them, drawn in every epoch or drawn in the first and changed in each"""
     shift: int = 0
     """most pixels that images are shifted by, to each side"""
+    cutout: int = 0
+    """height and width, in pixels, of a square that is hidden somewhere in each image"""
     test_time_augmentation: bool = False
     """whether to tell, beside the accuracy of the network as it is served, that of its mean over mirrored and shifted
     copies of each image"""
@@ -64,6 +66,9 @@ class Recipe:
         for field in ("epochs", "batch_size", "learning_rate"):
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be above 0, got {getattr(self, field)}.")
+        for field in ("shift", "cutout"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field} must be at least 0, got {getattr(self, field)}.")
         if self.optimizer != "sgd" and (self.lookahead or self.nesterov or self.norm_bias_rate != 1):
             raise ValueError(f"lookahead, nesterov and norm_bias_rate are of sgd, got optimizer {self.optimizer}.")
 

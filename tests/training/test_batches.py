@@ -4,10 +4,11 @@ import tensorflow as tf
 
 from training import batches
 from training.datasets import Split
+from training.errors import InputError
 from training.recipes import recipe
 
 PLAIN = recipe("fast", batch_size=4, flips="none")
-AUGMENTED = recipe("fast", batch_size=4, flips="random", shift=2)
+AUGMENTED = recipe("fast", batch_size=4, flips="random", shift=2, cutout=2)
 
 
 def numbered(count=10):
@@ -86,3 +87,29 @@ def test_no_flips_leave_every_image_as_it_is():
 def test_shift_moves_each_image_by_every_distance_up_to_the_limit():
     got = batches.shift(gradient(), 2, (0, 1)).numpy()
     assert set(got[:, 0, 2, 0]) == {0, 10, 20, 30, 40}
+
+
+def test_cutout_hides_one_whole_square_of_each_image_wherever_one_fits():
+    hidden = (
+        batches.cutout(tf.zeros((2000, 6, 5, 1), "uint8"), 3, tf.constant([9], "uint8"), (0, 1)).numpy()[..., 0] == 9
+    )
+    corners = [(row, column) for row in range(4) for column in range(3)]
+    squares = np.zeros((len(corners), 6, 5), bool)
+    for square, (row, column) in zip(squares, corners, strict=True):
+        square[row : row + 3, column : column + 3] = True
+    counts = [(hidden == square).all(axis=(1, 2)).sum() for square in squares]
+    assert sum(counts) == 2000
+    assert min(counts) > 100  # of 167 expected
+
+
+def test_cutout_is_of_the_training_images_mean_color():
+    split = Split(np.tile(np.array([10, 20, 33], np.uint8), (4, 6, 6, 1)), np.arange(4, dtype=np.int32))
+    split.images[0] = 0
+    hidden, _ = drawn(recipe("fast", batch_size=4, flips="none", cutout=6), split=split, epochs=1)[0]
+    assert (hidden == [8, 15, 25]).all()
+
+
+@pytest.mark.parametrize("changes", [{"shift": 6}, {"cutout": 7}])
+def test_augmentation_that_no_image_has_room_for_is_refused(changes):
+    with pytest.raises(InputError, match=r"at most 6, a side of the images"):
+        batches.Batches(numbered(), 10, recipe("fast", batch_size=4, **changes), seed=0)
