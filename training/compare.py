@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tyro
 
-from training import grid, metrics, recipes
+from training import checks, grid, metrics, recipes
 from training.errors import InputError, Interrupted, exit_with_a_sentence
 from training.ledger import Ledger
 from training.quiet import import_tensorflow
@@ -58,10 +58,7 @@ class CompareConfig:
         for model in self.models:
             catalog.entry(model)
         recipes.recipe(self.recipe)
-        for field in ("seeds", "epochs", "width"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                raise ValueError(f"{field} must be above 0, got {value}.")
+        checks.positive(self, "seeds", "epochs", "width")
         if len(set(self.models)) != len(self.models) or not self.models:
             raise ValueError(f"models must be one or more names, each once, got {', '.join(self.models) or 'none'}.")
 

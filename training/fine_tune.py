@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from training import metrics
+from training import checks, metrics
 from training.errors import exit_with_a_sentence
 from training.progress import Stopwatch
 from training.quiet import import_tensorflow
@@ -59,16 +59,10 @@ class FineTuneConfig:
 
     def __post_init__(self):
         catalog.entry(self.backbone)
-        for field in ("unfreeze", "epochs", "batch_size", "learning_rate", "image_size", "width"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                raise ValueError(f"{field} must be above 0, got {value}.")
-        if not 0 < self.validation_share <= 0.5:
-            raise ValueError(f"validation_share must be above 0 and at most 0.5, got {self.validation_share}.")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}.")
-        if set("/:") & set(self.served_name) or self.served_name.startswith(".") or not self.served_name:
-            raise ValueError(f"name must be a word without / or : to be served under, got {self.served_name!r}.")
+        checks.positive(self, "unfreeze", "epochs", "batch_size", "learning_rate", "image_size", "width")
+        checks.held_out_share(self)
+        checks.not_negative(self, "seed")
+        checks.served_name(self.served_name)
 
     @property
     def served_name(self):

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from training import checks
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -63,12 +65,8 @@ class Recipe:
     copies of each image"""
 
     def __post_init__(self):
-        for field in ("epochs", "batch_size", "learning_rate"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field} must be above 0, got {getattr(self, field)}.")
-        for field in ("shift", "cutout"):
-            if getattr(self, field) < 0:
-                raise ValueError(f"{field} must be at least 0, got {getattr(self, field)}.")
+        checks.positive(self, "epochs", "batch_size", "learning_rate")
+        checks.not_negative(self, "shift", "cutout")
         if self.optimizer != "sgd" and (self.lookahead or self.nesterov or self.norm_bias_rate != 1):
             raise ValueError(f"lookahead, nesterov and norm_bias_rate are of sgd, got optimizer {self.optimizer}.")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import tyro
 
+from training import checks
 from training.errors import InputError, Interrupted, exit_with_a_sentence
 from training.quiet import import_tensorflow
 from training.recipes import RECIPES, Recipe, compile_for_training, recipe
@@ -51,16 +52,11 @@ class TrainConfig:
 
     def __post_init__(self):
         catalog.entry(self.model)
-        for field in ("image_size", "width"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                raise ValueError(f"{field} must be above 0, got {value}.")
-        if not 0 < self.validation_share <= 0.5:
-            raise ValueError(f"validation_share must be above 0 and at most 0.5, got {self.validation_share}.")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}.")
-        if self.name is not None and (not self.name or set("/:") & set(self.name) or self.name.startswith(".")):
-            raise ValueError(f"name must be a word without / or : to be served under, got {self.name!r}.")
+        checks.positive(self, "image_size", "width")
+        checks.held_out_share(self)
+        checks.not_negative(self, "seed")
+        if self.name is not None:
+            checks.served_name(self.name)
 
     @property
     def served_name(self):

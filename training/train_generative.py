@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import tyro
 
+from training import checks
 from training.errors import InputError, Interrupted, exit_with_a_sentence
 from training.quiet import import_tensorflow
 
@@ -25,6 +26,7 @@ class Recipe(NamedTuple):
     name: str = "adam"
     flips: str = "none"
     shift: int = 0
+    cutout: int = 0
 
 
 RECIPES = {
@@ -69,14 +71,10 @@ class GenerativeConfig:
     """folder of logs, sample grids and checkpoints"""
 
     def __post_init__(self):
-        for field in ("image_size", "epochs", "batch_size", "learning_rate", "width"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                raise ValueError(f"{field} must be above 0, got {value}.")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}.")
-        if self.name is not None and (not self.name or set("/:") & set(self.name) or self.name.startswith(".")):
-            raise ValueError(f"name must be a word without / or : to be served under, got {self.name!r}.")
+        checks.positive(self, "image_size", "epochs", "batch_size", "learning_rate", "width")
+        checks.not_negative(self, "seed")
+        if self.name is not None:
+            checks.served_name(self.name)
 
     @property
     def served_name(self):
