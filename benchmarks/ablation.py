@@ -47,7 +47,7 @@ class AblationConfig:
     """multiplies the network's numbers of filters"""
     epochs: tuple[int, ...] = (4, 8)
     """of each training, the fewest first"""
-    target: float = 0.85
+    target: float = 0.82
     """the accuracy, with test-time augmentation, to which epochs are counted, in a line through those trained"""
     seed: int = 0
     """of each training"""
@@ -99,7 +99,7 @@ def table(config, ledger):
     yield f"{config.model}, width {config.width:g}, seed {config.seed}: accuracy, and with test-time augmentation"
     yield ""
     yield f"| off | {counts} | epochs to {config.target:.0%} |"
-    yield f"| --- | {'--- | ' * (len(config.epochs) + 1)}"
+    yield f"|{' --- |' * (len(config.epochs) + 2)}"
     for off in OFF:
         rows = [ledger.find(key_of(config, off, epochs)) for epochs in config.epochs]
         plain, augmented = ([float(row[name]) for row in rows] for name in MEASURED[:2])
