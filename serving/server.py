@@ -8,6 +8,7 @@ import concurrent.futures
 import functools
 import logging
 import signal
+import socket
 import sys
 import threading
 import time
@@ -246,6 +247,21 @@ def _start_logging() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def _wait_for_a_signal(stopping: threading.Event) -> None:
+    """Returns once a signal's handler, which runs in this thread, has set `stopping`.
+
+    Linux may hand a signal to any thread, and none but that one wakes up from a lock: Python's note of it in a socket
+    wakes this one.
+    """
+    woken, waking = socket.socketpair()
+    with woken, waking:
+        waking.setblocking(False)
+        signal.set_wakeup_fd(waking.fileno())
+        while not stopping.is_set():
+            woken.recv(1)
+        signal.set_wakeup_fd(-1)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; 0 after an orderly end, 255 when it cannot start."""
     flags = parse_command_line(argv)
@@ -267,7 +283,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ServingError as error:
         print(f"Failed to start server. Error: {error.message}", file=sys.stderr)
         return 255
-    stopping.wait()
+    _wait_for_a_signal(stopping)
     log.info("Stopping: what is in flight finishes first.")
     server.stop()
     return 0

@@ -1,6 +1,8 @@
 """The server as a process: starting, stopping, and what changes while it runs."""
 
 import contextlib
+import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -50,6 +52,15 @@ def test_whole_life_of_a_server(launch, saved_model, tmp_path):
     status, output = process.ended()
     assert status == 0
     assert "Traceback" not in output
+
+
+def test_signal_that_the_system_hands_to_another_thread_ends_the_server_too(launch, saved_model):
+    process = launch("--model_name=half_plus_two", f"--model_base_path={saved_model()}").wait_until_started()
+    assert process.predict().json() == {"predictions": [2.5]}  # by now the main thread waits for signals
+    threads = {int(task.name) for task in pathlib.Path(f"/proc/{process.popen.pid}/task").iterdir()}
+    os.kill(max(threads - {process.popen.pid}), signal.SIGTERM)
+    status, output = process.ended()
+    assert status == 0 and "Stopping" in output
 
 
 def test_models_root_serves_all_that_comes_and_survives_a_bad_one(launch, saved_model, tmp_path):
