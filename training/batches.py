@@ -33,7 +33,8 @@ class Batches:
         with tf.device("CPU"):  # a GPU gets batches, not the dataset
             self.images = tf.constant(split.images)
             self.labels = tf.constant(split.labels)
-            self.mean = tf.constant(split.images.mean(axis=(0, 1, 2)).round(), "uint8")
+            if recipe.cutout:
+                self.mean = tf.constant(split.images.mean(axis=(0, 1, 2)).round(), "uint8")
             self.flipped_first = tf.random.stateless_uniform((self.count,), (seed, -1)) < 0.5  # no step is -1
 
     def after(self, step, epochs):

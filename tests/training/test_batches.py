@@ -90,9 +90,8 @@ def test_shift_moves_each_image_by_every_distance_up_to_the_limit():
 
 
 def test_cutout_hides_one_whole_square_of_each_image_wherever_one_fits():
-    hidden = (
-        batches.cutout(tf.zeros((2000, 6, 5, 1), "uint8"), 3, tf.constant([9], "uint8"), (0, 1)).numpy()[..., 0] == 9
-    )
+    images = batches.cutout(tf.zeros((2000, 6, 5, 1), "uint8"), 3, tf.constant([9], "uint8"), (0, 1))
+    hidden = images.numpy()[..., 0] == 9
     corners = [(row, column) for row in range(4) for column in range(3)]
     squares = np.zeros((len(corners), 6, 5), bool)
     for square, (row, column) in zip(squares, corners, strict=True):

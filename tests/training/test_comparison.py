@@ -64,5 +64,6 @@ def test_page_has_its_command_both_budgets_and_a_plot(tmp_path):
     told = path.read_text("utf-8")
     assert "    python -m training.compare\n" in told
     assert "## At equal epochs\n" in told and "## At equal multiply-adds\n" in told
+    assert told.endswith("(compare_mnist.png)\n")
     with Image.open(tmp_path / "compare_mnist.png") as picture:
         assert picture.format == "PNG"
