@@ -5,7 +5,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import grpc
 import numpy as np
@@ -29,10 +29,13 @@ from serving.classification import Classification
 from serving.errors import Code, ServingError
 from serving.models import Models
 from serving.repository import Repository
+from serving.servable import QueuedServable
 from serving.signature import Arrays
 from serving.versions import Version, VersionStatus
 
 log = logging.getLogger(__name__)
+
+Ask = Callable[[QueuedServable, str, Arrays, Sequence[str], float | None], Awaitable[Arrays]]
 
 MESSAGE_LIMIT = 1024  # characters, as TensorFlow Serving cuts them: HTTP/2 limits what a trailer holds
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -55,6 +58,21 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._classify = functools.partial(inference.classify, check_method_name=check_method_name)
         self._regress = functools.partial(inference.regress, check_method_name=check_method_name)
         self._multi_inference = functools.partial(inference.multi_inference, check_method_name=check_method_name)
+
+    async def predict(
+        self, request: predict_pb2.PredictRequest, deadline_s: float | None, ask: Ask
+    ) -> predict_pb2.PredictResponse:
+        """What Predict answers; `ask` gets the outputs, and nothing else is waited for."""
+        with self._call("Predict", request) as call:
+            call.spec = spec = spec_of(request)
+            with self._models.acquire(*spec[:3]) as version:
+                call.version = version
+                inputs = codec_grpc.to_arrays(request.inputs)
+                call.took(inputs)
+                started_s = time.perf_counter()
+                outputs = await ask(version.loaded, spec.signature_name, inputs, request.output_filter, deadline_s)
+                call.ran(time.perf_counter() - started_s)
+                return to_response(version, spec, outputs, self._as_content)
 
     def Classify(
         self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext

@@ -2,35 +2,43 @@
 
 from collections.abc import Callable, Mapping
 
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    model_service_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from serving.call import Observer
 from serving.flags import Flags
 from serving.grpc_api import ModelService
 from serving.grpc_async import AsyncPredictionService, GrpcServer
+from serving.grpc_front import FrontPredictionService
 from serving.models import Models
 from serving.repository import Repository
 from serving.versions import Version
 
-PREDICTION, MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
-WHOLE_SERVER = ("", PREDICTION, MODEL, "PredictionService", "ModelService")
+PREDICTION = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"]
+MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
+WHOLE_SERVER = ("", *(name for service in (PREDICTION, MODEL) for name in (service.full_name, service.name)))
 
 
 def add(
     server: GrpcServer, flags: Flags, repository: Repository, observer: Observer, is_ready: Callable[[], bool]
 ) -> Callable[[Version], None]:
     """Adds the services to `server`; returns what to call with every version that changes its state."""
-    prediction = AsyncPredictionService(
-        server.answers,
-        repository.models,
-        observer,
-        as_content=flags.enable_serialization_as_tensor_content,
-        check_method_name=flags.enable_signature_method_name_check,
-    )
+    models, model = repository.models, ModelService(repository, observer.metrics.total)
+    options = {
+        "as_content": flags.enable_serialization_as_tensor_content,
+        "check_method_name": flags.enable_signature_method_name_check,
+    }
+    prediction = AsyncPredictionService(server.answers, models, observer, **options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server.server)
-    model = ModelService(repository, observer.metrics.total)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server.server)
-    names = [PREDICTION, MODEL]
+    for front in server.fronts:
+        front.add_service(PREDICTION, FrontPredictionService(models, observer, **options))
+        front.add_service(MODEL, model)
+    names = [PREDICTION.full_name, MODEL.full_name]
     on_change: Callable[[Version], None] = lambda version: None  # noqa: E731
     if flags.enable_grpc_healthcheck_service:
         from grpc_health.v1 import health

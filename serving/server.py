@@ -123,8 +123,8 @@ class Server:
         from serving import grpc_services, sockets
 
         server = sockets.grpc_server(self._flags)
+        addresses = sockets.bind_grpc(server, self._flags, self._tls)
         self._on_health = grpc_services.add(server, self._flags, self.repository, self._observer, self.is_ready)
-        addresses = sockets.bind_grpc(server.server, self._flags, self._tls)
         server.start()
         self._opened.append(functools.partial(server.stop, STOP_GRACE_S))
         for address in addresses:

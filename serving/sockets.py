@@ -1,4 +1,4 @@
-"""The two listening servers: `grpc.aio` and uvicorn, each an event loop in one thread of ours."""
+"""The listening servers: gRPC's, behind a faster front where it can be, and uvicorn, each in threads of its own."""
 
 import contextlib
 import os
@@ -32,8 +32,10 @@ def grpc_server(flags: Flags) -> GrpcServer:
     return GrpcServer(flags.grpc_max_threads, options)
 
 
-def bind_grpc(server: grpc.aio.Server, flags: Flags, tls: SslConfig | None) -> list[str]:
+def bind_grpc(server: GrpcServer, flags: Flags, tls: SslConfig | None) -> list[str]:
     """Binds the port and the UNIX socket that `flags` ask for, and returns their addresses.
+
+    TLS on the port, and arguments for gRPC's own server, are for gRPC's own server; all else is for the faster front.
 
     Raises:
         ServingError: UNAVAILABLE when one of them cannot be had.
@@ -44,9 +46,11 @@ def bind_grpc(server: grpc.aio.Server, flags: Flags, tls: SslConfig | None) -> l
     for address in addresses:
         with _port_errors(address):
             if tls and not address.startswith("unix:"):
-                server.add_secure_port(address, _grpc_credentials(tls))
+                server.server.add_secure_port(address, _grpc_credentials(tls))
+            elif flags.channel_arguments:
+                server.server.add_insecure_port(address)
             else:
-                server.add_insecure_port(address)
+                server.add_front(address)
     return addresses
 
 

@@ -30,8 +30,17 @@ class Stubs:
 
 
 @pytest.fixture(scope="module")
-def stubs(half_plus_two):
-    with grpc.insecure_channel(f"localhost:{half_plus_two.flags.port}") as channel:
+def on_grpcio(start_server, saved_model):
+    """A server whose port is gRPC's own, as it is with TLS or with arguments for it."""
+    flags = {"model_name": "half_plus_two", "grpc_channel_arguments": "grpc.max_concurrent_streams=100"}
+    with start_server(model_base_path=saved_model(), **flags) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["half_plus_two", "on_grpcio"])
+def stubs(request):
+    server = request.getfixturevalue(request.param)
+    with grpc.insecure_channel(f"localhost:{server.flags.port}") as channel:
         yield Stubs(channel)
 
 
