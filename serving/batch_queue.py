@@ -55,11 +55,11 @@ class Queues:
     Args:
         workers: the threads that call `run_batch`.
         rules: sizes in rows, the timeout, the queue's length, and how many batches of one queue run at a time.
-        run_batch: the answers to the requests of a batch.
+        run_batch: answers every request of a batch, by its `done`.
     """
 
     def __init__(
-        self, workers: Workers, rules: BatchingParameters, run_batch: Callable[[Any, list[Waiting]], Sequence[Answer]]
+        self, workers: Workers, rules: BatchingParameters, run_batch: Callable[[Any, list[Waiting]], None]
     ) -> None:
         self._workers, self._rules, self._run_batch = workers, rules, run_batch
         self._lock = threading.Lock()
@@ -108,22 +108,21 @@ class Queues:
         if starts:
             self._workers.put(functools.partial(self._turn, key, queue))
 
-    def _turn(self, key: Hashable, queue: Queue) -> None:
-        """Runs one batch, asks for the next one's turn, and then tells the answers."""
+    def _turn(self, key: Hashable, queue: Queue) -> bool:
+        """Runs one batch; whether there is another to run."""
         with self._lock:
             batch, late = self._take(queue)
-        answers = self._run_batch(key, batch) if batch else []
-        with self._lock:
-            queue.running -= 1
-            starts = self._starts(key, queue)
-            if not queue.waiting and not queue.running:
-                self._queues.pop(key, None)
-        if starts:  # so that it runs while these are told: 13% more calls a second over gRPC at width 1/3
-            self._workers.put(functools.partial(self._turn, key, queue))
         for waiting in late:
             waiting.done(waiting.refusal())
-        for waiting, answer in zip(batch, answers, strict=True):
-            waiting.done(answer)
+        if batch:
+            self._run_batch(key, batch)
+        with self._lock:
+            queue.running -= 1
+            if self._starts(key, queue):
+                return True
+            if not queue.waiting and not queue.running:
+                self._queues.pop(key, None)
+            return False
 
     def _take(self, queue: Queue) -> tuple[list[Waiting], list[Waiting]]:
         """The next batch, and the requests for which it is too late."""

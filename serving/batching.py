@@ -160,19 +160,21 @@ class Batched:
         has_rows = all(spec.shape is not None and spec.shape[:1] == (None,) for spec in (*inputs, *outputs))
         return bool(inputs) and has_rows and name not in self.stateful
 
-    def _run_alone(self, signature_name: str, outputs: tuple[str, ...], request: Waiting) -> None:
+    def _run_alone(self, signature_name: str, outputs: tuple[str, ...], request: Waiting) -> bool:
         if request.is_late(time.monotonic()):
             request.done(request.refusal())
         else:
             request.done(self._answer(signature_name, outputs, request.inputs, request.deadline_s))
+        return False
 
-    def _run_batch(self, key: Any, batch: list[Waiting]) -> Sequence[Answer]:
+    def _run_batch(self, key: Any, batch: list[Waiting]) -> None:
         signature_name, outputs, _ = key
         started_s = time.monotonic()
         answers = self._answers(signature_name, outputs, batch)
         rows = sum(request.rows for request in batch)
         self._observe(signature_name, rows, [started_s - request.since_s for request in batch])
-        return answers
+        for request, answer in zip(batch, answers, strict=True):
+            request.done(answer)
 
     def _answers(self, signature_name: str, outputs: tuple[str, ...], batch: Sequence[Waiting]) -> Sequence[Answer]:
         if len(batch) > 1 and self._is_natural and not self._is_independent(signature_name, outputs, batch):

@@ -1,4 +1,4 @@
-"""The threads that run batches: jobs in the order in which they came."""
+"""The threads that run batches: jobs in the order in which they came, one turn each."""
 
 import queue
 import threading
@@ -12,10 +12,10 @@ class Workers:
         self._threads = threads
         self._started = 0
         self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], bool] | None] = queue.SimpleQueue()
 
-    def put(self, job: Callable[[], None]) -> None:
-        """Runs `job` after those that wait."""
+    def put(self, job: Callable[[], bool]) -> None:
+        """Runs `job` after those that wait; while it returns true it gets another turn, behind them again."""
         if self._started < self._threads:
             with self._lock:
                 if self._started < self._threads:
@@ -30,4 +30,7 @@ class Workers:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            while job():
+                if not self._jobs.empty():
+                    self._jobs.put(job)
+                    break
