@@ -1,7 +1,9 @@
 import concurrent.futures
 import contextlib
+import gc
 import pathlib
 import threading
+import weakref
 
 import grpc
 import numpy as np
@@ -32,11 +34,14 @@ class Shouter:
     stateful = frozenset()
 
     def __init__(self):
-        self.ran = []
+        self.ran, self.taken = [], []
         self.has_begun, self.may_end = threading.Event(), threading.Event()
 
     def run(self, signature_name, inputs, outputs, deadline_s=None):
         self.ran.extend(inputs["text"])
+        self.taken.append(weakref.ref(inputs["text"]))
+        if b"fault" in inputs["text"]:
+            raise ValueError("a bug")
         if b"wait" in inputs["text"]:
             self.has_begun.set()
             assert self.may_end.wait(DEADLINE_S)
@@ -132,6 +137,21 @@ def test_what_is_no_message_is_refused_and_the_server_lives_on(front):
     predict = front.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     assert refusal(lambda: predict(b"\xff", timeout=DEADLINE_S)) == ("INTERNAL", "Exception deserializing request!")
     assert front.ask("on") == b"ON"
+
+
+def test_fault_in_the_server_is_internal_and_it_lives_on(front):
+    assert refusal(lambda: front.ask("fault")) == ("INTERNAL", "ValueError: a bug")
+    assert front.ask("on") == b"ON"
+
+
+def test_answered_request_is_let_go_without_the_garbage_collector(front):
+    gc.disable()
+    try:
+        front.ask("first")
+        front.ask("second")  # by the same thread, which is then done with the first
+        assert front.model.taken[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_unknown_method_is_unimplemented(front):
