@@ -143,8 +143,8 @@ def wait_for(condition, processes, timeout_s=240):
     while not condition():
         assert time.monotonic() < deadline
         for process in processes:
-            assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"It ended with {process.wait(timeout=0.02)}: {process.communicate()}")
 
 
 def ended(processes):
