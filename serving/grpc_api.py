@@ -42,7 +42,8 @@ STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Classify, Regress, MultiInference and GetModelMetadata; Predict is `grpc_async`'s, since it keeps no thread.
+    """Classify, Regress, MultiInference and GetModelMetadata; and what Predict does, which waits without a thread, so
+    that it is for `grpc_async` and `grpc_front` to say how.
 
     Args:
         as_content: answer with `tensor_content` instead of the typed fields.

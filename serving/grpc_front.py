@@ -26,7 +26,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from serving import inference
 from serving.errors import Code, ServingError
-from serving.grpc_api import PredictionService, status_of
+from serving.grpc_api import PredictionService, deadline_s, status_of
 from serving.model_config import schedulable_processors
 from serving.servable import Cancellable, QueuedServable
 from serving.signature import Arrays
@@ -235,7 +235,7 @@ class FrontPredictionService(PredictionService):
     """`PredictionService` for `GrpcFront`: Predict waits for its batch without a thread or an event loop."""
 
     async def Predict(self, request: predict_pb2.PredictRequest, call: _Call) -> predict_pb2.PredictResponse:
-        return await self.predict(request, call.deadline_s, _ask)
+        return await self.predict(request, deadline_s(call), _ask)
 
 
 async def _ask(
