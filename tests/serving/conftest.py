@@ -1,8 +1,14 @@
 import subprocess
 import sys
+import threading
+import weakref
 
 import httpx
+import numpy as np
 import pytest
+
+from serving.errors import Code, ServingError
+from serving.signature import Signature, TensorSpec
 
 START_S = 60
 STARTED = "Exporting HTTP/REST API"
@@ -90,6 +96,42 @@ def half_plus_two(start_server, saved_model):
     base_path = saved_model()
     with start_server(model_name="half_plus_two", model_base_path=base_path) as server:
         yield server
+
+
+class Shouter:
+    """A servable that answers in capitals; "wait" only once it is let go, "fault" and "bug" never.
+
+    It tells that a "wait" has begun, all texts that it ran, and weakly the arrays it was given.
+    """
+
+    def __init__(self):
+        texts = TensorSpec(np.dtype(object), (None,))
+        self.signatures = {"serving_default": Signature({"text": texts}, {"text": texts}, "", {})}
+        self.signature_defs = self.engine_report = {}
+        self.stateful = frozenset()
+        self.ran, self.taken = [], []
+        self.has_begun, self.may_end = threading.Event(), threading.Event()
+
+    def run(self, signature_name, inputs, outputs, deadline_s=None):
+        texts = inputs["text"]
+        self.ran.extend(texts)
+        self.taken.append(weakref.ref(texts))
+        if b"fault" in texts:
+            raise ServingError(Code.INVALID_ARGUMENT, "Not that.")
+        if b"bug" in texts:
+            raise ValueError("a bug")
+        if b"wait" in texts:
+            self.has_begun.set()
+            assert self.may_end.wait(START_S)
+        return {"text": np.array([text.upper() for text in texts], object)}
+
+    def close(self):
+        """Nothing to give back."""
+
+
+@pytest.fixture
+def shouter():
+    return Shouter()
 
 
 class Process:

@@ -6,38 +6,15 @@ import pytest
 
 from serving.answers import Answers
 from serving.batching import Batched
-from serving.errors import Code, ServingError
-from serving.signature import Signature, TensorSpec
+from serving.errors import Code
 from serving.workers import Workers
-
-TEXTS = TensorSpec(np.dtype(object), (None,))
-
-
-class Shouter:
-    """Answers in capitals; "never" waits until the test ends."""
-
-    signatures = {"serving_default": Signature({"text": TEXTS}, {"text": TEXTS}, "", {})}
-    signature_defs = engine_report = {}
-    stateful = frozenset()
-
-    def __init__(self):
-        self.ran = []
-
-    def run(self, signature_name, inputs, outputs, deadline_s=None):
-        self.ran.extend(inputs["text"])
-        if inputs["text"][0] == b"fault":
-            raise ServingError(Code.INVALID_ARGUMENT, "Not that.")
-        return {"text": np.array([text.upper() for text in inputs["text"]], object)}
-
-    def close(self):
-        """Nothing to give back."""
 
 
 @pytest.fixture
-def ask():
+def ask(shouter):
     """Asks several texts at once in an event loop; returns what came of each."""
     workers = Workers(2)
-    batched = Batched(Shouter(), workers)
+    batched = Batched(shouter, workers)
 
     def ask(*texts, deadline_s=None):
         async def gather():

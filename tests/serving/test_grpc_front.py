@@ -2,12 +2,9 @@ import concurrent.futures
 import contextlib
 import gc
 import pathlib
-import threading
 import time
-import weakref
 
 import grpc
-import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2, prediction_service_pb2_grpc
@@ -18,45 +15,18 @@ from serving.grpc_async import GrpcServer
 from serving.grpc_front import FrontPredictionService
 from serving.metrics import Metrics
 from serving.models import Models
-from serving.signature import Signature, TensorSpec
 from serving.versions import Model, State, Version
 from serving.workers import Workers
 
 DEADLINE_S = 20
 SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"]
-TEXTS = TensorSpec(np.dtype(object), (None,))
-
-
-class Shouter:
-    """Answers in capitals; to "wait" only once it is let go, and it tells that it has begun."""
-
-    signatures = {"serving_default": Signature({"text": TEXTS}, {"text": TEXTS}, "", {})}
-    signature_defs = engine_report = {}
-    stateful = frozenset()
-
-    def __init__(self):
-        self.ran, self.taken = [], []
-        self.has_begun, self.may_end = threading.Event(), threading.Event()
-
-    def run(self, signature_name, inputs, outputs, deadline_s=None):
-        self.ran.extend(inputs["text"])
-        self.taken.append(weakref.ref(inputs["text"]))
-        if b"fault" in inputs["text"]:
-            raise ValueError("a bug")
-        if b"wait" in inputs["text"]:
-            self.has_begun.set()
-            assert self.may_end.wait(DEADLINE_S)
-        return {"text": np.array([text.upper() for text in inputs["text"]], object)}
-
-    def close(self):
-        """Nothing to give back."""
 
 
 class Front:
     """A `GrpcFront` on a free port, with one model `m` and a worker to run it."""
 
-    def __init__(self, port):
-        self.model, self.metrics = Shouter(), Metrics()
+    def __init__(self, port, model):
+        self.model, self.metrics = model, Metrics()
         self.workers = Workers(1)
         self.is_stopped = False
         models = Models()
@@ -94,8 +64,8 @@ class Front:
 
 
 @pytest.fixture
-def front(free_port):
-    with contextlib.closing(Front(free_port())) as front:
+def front(free_port, shouter):
+    with contextlib.closing(Front(free_port(), shouter)) as front:
         yield front
 
 
@@ -149,7 +119,7 @@ def test_what_is_no_message_is_refused_and_the_server_lives_on(front):
 
 
 def test_fault_in_the_server_is_internal_and_it_lives_on(front):
-    assert refusal(lambda: front.ask("fault")) == ("INTERNAL", "ValueError: a bug")
+    assert refusal(lambda: front.ask("bug")) == ("INTERNAL", "ValueError: a bug")
     assert front.ask("on") == b"ON"
 
 
