@@ -119,15 +119,14 @@ class GrpcFront:
 
     def _answer(self, call: "_Call", answer: Callable[[Any, "_Call"], Message], request: Message) -> None:
         try:
-            self._end(call, answer(request, call).SerializeToString())
+            result: Message | Exception = answer(request, call)
         except Exception as error:
-            self._end(call, error)
+            result = error
+        self._end(call, result)
 
-    def _submit(self, call: "_Call", coroutine: Coroutine[Submit, Any, Any]) -> None:
-        try:
-            submit = coroutine.send(None)
-        except Exception as error:
-            self._end(call, error)
+    def _submit(self, call: "_Call", coroutine: Coroutine[Submit, Any, Message]) -> None:
+        submit = self._advance(call, coroutine.send, None)
+        if submit is None:
             return
         resume = functools.partial(self._resume, call, coroutine)
         call.add_callback(lambda: resume(call.refusal()))
@@ -136,7 +135,7 @@ class GrpcFront:
         except Exception as error:
             resume(error)
 
-    def _resume(self, call: "_Call", coroutine: Coroutine[Submit, Any, Any], answer: Answer) -> None:
+    def _resume(self, call: "_Call", coroutine: Coroutine[Submit, Any, Message], answer: Answer) -> None:
         """Goes on with the first of what the model answers and the caller's leaving.
 
         Where others wait too, another thread does, while this one runs their batch: 13% more calls a second.
@@ -152,27 +151,30 @@ class GrpcFront:
         while (finish := self._answers.get()) is not None:
             finish()
 
-    def _finish(self, call: "_Call", coroutine: Coroutine[Submit, Any, Any], answer: Answer) -> None:
+    def _finish(self, call: "_Call", coroutine: Coroutine[Submit, Any, Message], answer: Answer) -> None:
+        self._advance(call, coroutine.throw if isinstance(answer, Exception) else coroutine.send, answer)
+
+    def _advance(self, call: "_Call", step: Callable[[Any], Submit], value: object) -> Submit | None:
+        """What a coroutine waits for next; None where it has ended, which the caller is told."""
         try:
-            if isinstance(answer, Exception):
-                coroutine.throw(answer)
-            else:
-                coroutine.send(answer)
+            return step(value)
         except StopIteration as end:
-            self._end(call, end.value.SerializeToString())
+            self._end(call, end.value)
         except Exception as error:
             self._end(call, error)
+        return None
 
     def _give_up(self, call_id: int) -> None:
         call = self._calls.get(call_id)
         if call is not None:
             call.give_up()
 
-    def _end(self, call: "_Call", result: bytes | Exception) -> None:
-        if isinstance(result, bytes):
-            self._front.respond(call.id, result)
+    def _end(self, call: "_Call", result: Message | Exception) -> None:
+        written = serialized(result) if isinstance(result, Message) else result
+        if isinstance(written, bytes):
+            self._front.respond(call.id, written)
         else:
-            self._fail(call.id, *(result.args if isinstance(result, _Aborted) else status_of(result)))
+            self._fail(call.id, *(written.args if isinstance(written, _Aborted) else status_of(written)))
         call.end()
         del self._calls[call.id]
         if self._is_stopping and not self._calls:
@@ -180,6 +182,14 @@ class GrpcFront:
 
     def _fail(self, call_id: int, code: grpc.StatusCode, message: str) -> None:
         self._front.fail(call_id, code.value[0], message)
+
+
+def serialized(message: Message) -> bytes | Exception:
+    """The message's bytes, or why it has none: it may be larger than a message can be."""
+    try:
+        return message.SerializeToString()
+    except Exception as error:
+        return error
 
 
 class _Method(NamedTuple):

@@ -7,7 +7,13 @@ import time
 import grpc
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2, prediction_service_pb2_grpc
+from google.protobuf.descriptor_pb2 import UninterpretedOption
+from tensorflow_serving.apis import (
+    model_service_pb2,
+    predict_pb2,
+    prediction_service_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from serving.batching import Batched
 from serving.call import Observer
@@ -20,6 +26,17 @@ from serving.workers import Workers
 
 DEADLINE_S = 20
 SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"]
+MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
+
+
+class Unwritable:
+    """Answers with what cannot be serialized, since it lacks required fields."""
+
+    def GetModelStatus(self, request, context):
+        return UninterpretedOption.NamePart()
+
+    async def HandleReloadConfigRequest(self, request, context):
+        return UninterpretedOption.NamePart()
 
 
 class Front:
@@ -35,6 +52,7 @@ class Front:
         self.server = GrpcServer(1, ())
         self.server.add_front(f"127.0.0.1:{port}")
         self.server.fronts[0].add_service(SERVICE, FrontPredictionService(models, Observer(self.metrics)))
+        self.server.fronts[0].add_service(MODEL_SERVICE, Unwritable())
         self.server.start()
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.max_receive_message_length", -1)])
         self.stub = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
@@ -110,6 +128,20 @@ def test_messages_far_beyond_grpcs_default_limit_pass_both_ways(front):
 def test_compressed_requests_are_understood(front):
     response = front.stub.Predict(request("z" * 1000), timeout=DEADLINE_S, compression=grpc.Compression.Gzip)
     assert front.answer(response) == b"Z" * 1000
+
+
+def test_deflated_requests_are_refused_with_a_sentence(front):
+    deflate = grpc.Compression.Deflate
+    code, told = refusal(lambda: front.stub.Predict(request("z" * 1000), timeout=DEADLINE_S, compression=deflate))
+    assert code == "UNIMPLEMENTED" and "deflate" in told
+
+
+@pytest.mark.parametrize("method", ["GetModelStatus", "HandleReloadConfigRequest"])
+def test_answer_that_cannot_be_written_is_internal_and_the_server_lives_on(front, method):
+    ask = front.channel.unary_unary(f"/tensorflow.serving.ModelService/{method}")
+    code, told = refusal(lambda: ask(b"", timeout=DEADLINE_S))
+    assert code == "INTERNAL" and told.startswith("EncodeError")
+    assert front.ask("on") == b"ON"
 
 
 def test_what_is_no_message_is_refused_and_the_server_lives_on(front):
