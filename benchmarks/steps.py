@@ -96,8 +96,8 @@ class OurSteps:
             on_train_batch_end=lambda batch, logs: ends_s.append(time.perf_counter())
         )
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            keeper = fit.StateKeeper(Path(folder), checkpoints.Progress())
-            fit.run(self.model, self.batches, 1, keeper, [clock, keeper], None)
+            keeper = fit.StateKeeper(Path(folder), checkpoints.Progress(), self.model)
+            fit.run(self.model, self.batches, 1, keeper, [clock, keeper])
         return np.diff(ends_s).tolist()
 
 

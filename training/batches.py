@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from training.errors import InputError
 
+LOW_RESOLUTION = 0.75  # of height and width
+
 
 class Batches:
     """Augmented batches of `split`, one shuffled pass an epoch; each a pure function of (seed, epoch, step).
@@ -37,13 +39,24 @@ class Batches:
                 self.mean = tf.constant(split.images.mean(axis=(0, 1, 2)).round(), "uint8")
             self.flipped_first = tf.random.stateless_uniform((self.count,), (seed, -1)) < 0.5  # no step is -1
 
-    def after(self, step, epochs):
+    def phases(self, epochs):
+        """[(epochs that are over at its end, height and width of its images, None for their own)] of a training."""
+        low_epochs = round(self.recipe.low_resolution_share * epochs)
+        low = tuple(max(1, round(LOW_RESOLUTION * side)) for side in self.images.shape[1:3])
+        return [(low_epochs, low), (epochs, None)]
+
+    def after(self, step, epochs, size=None):
         """tf.data.Dataset of every batch from `step` to the end of `epochs`, epoch upon epoch.
 
-        Images uint8 [B, H, W, C], one-hot labels float32 [B, K].
+        Images uint8 [B, H, W, C], made `size` high and wide where it is given; one-hot labels float32 [B, K].
         """
+
+        def batch(indices, seed):
+            images, labels = self.batch(indices, seed)
+            return resized(images, size) if size else images, labels
+
         keys = tf.data.Dataset.range(step // self.steps, epochs).flat_map(self.keys).skip(step % self.steps)
-        return keys.map(self.batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+        return keys.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
     def keys(self, epoch):
         """(indices of the batch's images int64 [B], seed of its augmentation int64 [2]) for each step of the epoch."""
@@ -68,6 +81,11 @@ class Batches:
             is_odd_epoch = seed[1] // self.steps % 2 == 1
             return tf.gather(self.flipped_first, indices) != is_odd_epoch
         return tf.random.stateless_uniform(tf.shape(indices), tf.random.experimental.stateless_fold_in(seed, 1)) < 0.5
+
+
+def resized(images, size):
+    """Images uint8 [B, H, W, C] with height and width `size`, each pixel the mean of those it covers."""
+    return tf.cast(tf.round(tf.image.resize(images, size, "area")), "uint8")
 
 
 def shift(images, pixels, seed):

@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from training import checkpoints
 from training.errors import InputError, Interrupted
-from training.fit import Keeper, full_disk_in_a_sentence
+from training.fit import Keeper, full_disk_in_a_sentence, segments
 from training.fit import fit as fit_on_one_device
+from training.resolution import at_size
 
 # what a collective operation ends with when another worker goes away
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
@@ -64,7 +65,7 @@ class Follower(Keeper):
         self.save()
 
     def save(self):
-        self.progress = self.progress._replace(step=int(np.asarray(self.model.optimizer.iterations)))
+        self.progress = self.progress._replace(step=int(np.asarray(self.network.optimizer.iterations)))
 
 
 def fit(strategy, model, batches, validation, epochs, folder):
@@ -81,7 +82,7 @@ def fit(strategy, model, batches, validation, epochs, folder):
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
     start = checkpoints.restore(folder, model)
-    keeper = (Keeper if is_chief(strategy) else Follower)(folder, start)
+    keeper = (Keeper if is_chief(strategy) else Follower)(folder, start, model)
     tensorboard = [keras.callbacks.TensorBoard(folder, write_graph=False)] if is_chief(strategy) else []
     try:
         require_same_step(strategy, start.step, folder)
@@ -128,32 +129,45 @@ def summed(strategy, values):
 
 def run(strategy, model, batches, validation, epochs, keeper, callbacks):
     """Every step from where `keeper` is, with Keras's callbacks called as fit does."""
-    begun = keeper.progress.step
-    data = iter(strategy.distribute_datasets_from_function(parts(batches, begun, epochs, strategy)))
-    step, score = train_step(strategy, model), scorer(model, validation, batches.num_classes)
+    score = scorer(model, validation, batches.num_classes)
+    clip_norm, model.optimizer.global_clipnorm = model.optimizer.global_clipnorm, None  # it would clip each replica's
     calls = keras.callbacks.CallbackList(
         callbacks, add_progbar=True, model=model, epochs=epochs, steps=batches.steps, verbose=2
     )
     calls.on_train_begin()
-    for epoch in range(begun // batches.steps, epochs):
-        calls.on_epoch_begin(epoch)
-        results = []
-        for at in range(max(begun - epoch * batches.steps, 0), batches.steps):
-            calls.on_train_batch_begin(at)
-            loss, accuracy, asked = step(next(data), float(keeper.is_asked_to_stop)).numpy().tolist()
-            results.append((loss, accuracy))
-            if asked:  # one worker's signal stops all of them after the same step
-                keeper.is_asked_to_stop = True
-            calls.on_train_batch_end(at, {"loss": loss, "accuracy": accuracy})
-            if asked:
-                calls.on_train_end()
-                raise Interrupted
-        loss, accuracy = np.mean(results, axis=0).tolist()
-        calls.on_epoch_end(epoch, {"loss": loss, "accuracy": accuracy, **score()})
+    for first, steps, end, size in segments(keeper.progress.step, batches.steps, batches.phases(epochs)):
+        data = iter(strategy.distribute_datasets_from_function(parts(batches, first, end, size, strategy)))
+        with strategy.scope():
+            step = train_step(strategy, at_size(model, size), clip_norm)
+        for epoch in range(first // batches.steps, end):
+            calls.on_epoch_begin(epoch)
+            logs = train_epoch(step, data, range(batches.steps - steps, batches.steps), keeper, calls)
+            calls.on_epoch_end(epoch, {**logs, **score()})
     calls.on_train_end()
 
 
-def parts(batches, step, epochs, strategy):
+def train_epoch(step, data, steps, keeper, calls):
+    """The `steps` of one epoch: their mean loss and accuracy.
+
+    Raises:
+        Interrupted: a worker was asked to stop, and the state is saved.
+    """
+    results = []
+    for at in steps:
+        calls.on_train_batch_begin(at)
+        loss, accuracy, asked = step(next(data), float(keeper.is_asked_to_stop)).numpy().tolist()
+        results.append((loss, accuracy))
+        if asked:  # one worker's signal stops all of them after the same step
+            keeper.is_asked_to_stop = True
+        calls.on_train_batch_end(at, {"loss": loss, "accuracy": accuracy})
+        if asked:
+            calls.on_train_end()
+            raise Interrupted
+    loss, accuracy = np.mean(results, axis=0).tolist()
+    return {"loss": loss, "accuracy": accuracy}
+
+
+def parts(batches, step, epochs, size, strategy):
     """A function from a worker's InputContext to its Dataset: its part of each batch, one replica's after the other."""
     replicas = strategy.num_replicas_in_sync
 
@@ -164,16 +178,15 @@ def parts(batches, step, epochs, strategy):
         def part(*batch):
             return tuple(tf.reshape(each, (replicas, -1, *each.shape[1:]))[first : first + here] for each in batch)
 
-        return batches.after(step, epochs).map(part).unbatch().prefetch(2)
+        return batches.after(step, epochs, size).map(part).unbatch().prefetch(2)
 
     return dataset
 
 
-def train_step(strategy, model):
+def train_step(strategy, model, clip_norm):
     """A function of (a distributed batch, whether this worker is asked to stop): loss, accuracy and who is, [3]."""
     replicas = strategy.num_replicas_in_sync
     optimizer = model.optimizer
-    clip_norm, optimizer.global_clipnorm = optimizer.global_clipnorm, None  # Keras would clip each replica's own
 
     def replica_step(batch, asked):
         images, labels = batch

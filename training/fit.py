@@ -11,6 +11,7 @@ import numpy as np
 
 from training import checkpoints
 from training.errors import InputError, Interrupted
+from training.resolution import at_size
 
 SAVE_EVERY_S = 20.0  # so much work is lost at most when the process is killed
 
@@ -29,54 +30,82 @@ def fit(model, batches, validation, epochs, folder):
     """
     model.optimizer.build(model.trainable_variables)
     start = checkpoints.restore(folder, model)
-    keeper = Keeper(folder, start)
+    keeper = Keeper(folder, start, model)
     tensorboard = keras.callbacks.TensorBoard(folder, write_graph=False)
     labels = keras.utils.to_categorical(validation.labels, batches.num_classes)
-    run(model, batches, epochs, keeper, [tensorboard, keeper], (validation.images, labels))
+    run(model, batches, epochs, keeper, [Validation(model, validation.images, labels), tensorboard, keeper])
     with full_disk_in_a_sentence(folder):
         checkpoints.save_model(folder / "last.keras", model)
     return keeper.progress
 
 
-def run(model, batches, epochs, keeper, callbacks, validation_data):
-    """Keras's fit from the step where `keeper` is to the end of `epochs`.
+def run(model, batches, epochs, keeper, callbacks):
+    """Keras's fit from the step where `keeper` is to the end of `epochs`, at the resolution of each phase.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, with the state saved.
     """
     with keeper.stops_on_signals():
-        for first, steps in segments(keeper.progress.step, batches.steps, epochs):
-            model.fit(
-                batches.after(first, epochs),
+        for first, steps, end, size in segments(keeper.progress.step, batches.steps, batches.phases(epochs)):
+            at_size(model, size).fit(
+                batches.after(first, end, size),
                 steps_per_epoch=steps,
                 initial_epoch=first // batches.steps,
-                epochs=epochs if first % batches.steps == 0 else first // batches.steps + 1,
-                validation_data=validation_data,
-                validation_batch_size=500,
+                epochs=epochs,
                 shuffle=False,  # the batches come in their order
-                callbacks=callbacks,
+                callbacks=[*callbacks, Ends(end)],
                 verbose=1 if sys.stdout.isatty() else 2,
             )
             if keeper.is_asked_to_stop:
                 raise Interrupted
 
 
-def segments(step, steps_per_epoch, epochs):
-    """(first step, steps in each epoch) for each call of Keras's fit: what is left of a begun epoch, then the rest."""
-    begun = step % steps_per_epoch
-    if begun:
-        yield step, steps_per_epoch - begun
-        step += steps_per_epoch - begun
-    if step < steps_per_epoch * epochs:
-        yield step, steps_per_epoch
+def segments(step, steps_per_epoch, phases):
+    """(first step, steps in each epoch, epochs that are over at its end, size of the images) of what runs in one go.
+
+    That is what is left of a begun epoch, then the rest of its phase, then each phase; see Batches.phases.
+    """
+    for end, size in phases:
+        begun = step % steps_per_epoch
+        if begun and step < end * steps_per_epoch:
+            yield step, steps_per_epoch - begun, step // steps_per_epoch + 1, size
+            step += steps_per_epoch - begun
+        if step < end * steps_per_epoch:
+            yield step, steps_per_epoch, end, size
+            step = end * steps_per_epoch
+
+
+class Ends(keras.callbacks.Callback):
+    """Ends Keras's fit once so many epochs are over."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epochs:
+            self.model.stop_training = True
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds to what each epoch tells how `network` does on images of the full size, whatever size it is trained at."""
+
+    def __init__(self, network, images, labels=None):
+        super().__init__()
+        self.network, self.images, self.labels = network, images, labels
+
+    def on_epoch_end(self, epoch, logs):
+        scores = self.network.evaluate(self.images, self.labels, batch_size=500, verbose=0, return_dict=True)
+        logs.update({f"val_{name}": value for name, value in scores.items()})
 
 
 class Keeper(keras.callbacks.Callback):
-    """Saves the state now and then, at each epoch's end and when asked to stop; stops a training that diverges."""
+    """Saves the state of `network` now and then, at each epoch's end and when asked to; stops one that diverges."""
 
-    def __init__(self, folder, progress):
+    def __init__(self, folder, progress, network):
         super().__init__()
         self.folder = folder
+        self.network = network  # self.model may be a smaller one of the same layers
         self.progress = progress
         self.is_asked_to_stop = False
         self.began = time.monotonic() - progress.seconds
@@ -95,19 +124,19 @@ class Keeper(keras.callbacks.Callback):
         if accuracy > self.progress.best:
             self.progress = self.progress._replace(best=accuracy)
             with full_disk_in_a_sentence(self.folder):
-                checkpoints.save_model(self.folder / "best.keras", self.model)
+                checkpoints.save_model(self.folder / "best.keras", self.network)
         self.save()
 
     def save(self):
-        step = int(np.asarray(self.model.optimizer.iterations))
+        step = int(np.asarray(self.network.optimizer.iterations))
         self.progress = self.progress._replace(step=step, seconds=time.monotonic() - self.began)
         with full_disk_in_a_sentence(self.folder):
-            checkpoints.save(self.folder, self.model, self.progress)
+            checkpoints.save(self.folder, self.network, self.progress)
         self.saved = time.monotonic()
 
     def divergence(self):
-        step = int(np.asarray(self.model.optimizer.iterations))
-        rate = float(np.asarray(self.model.optimizer.learning_rate))
+        step = int(np.asarray(self.network.optimizer.iterations))
+        rate = float(np.asarray(self.network.optimizer.learning_rate))
         return (
             f"The loss is not a finite number after step {step}, at learning rate {rate:.3g}; the state saved before "
             f"is in {self.folder}. Try a lower --learning_rate."

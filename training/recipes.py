@@ -60,6 +60,9 @@ class Recipe:
     """most pixels that images are shifted by, to each side"""
     cutout: int = 0
     """height and width, in pixels, of a square that is hidden somewhere in each image"""
+    low_resolution_share: float = 0.0
+    """of the epochs, from the first on, that see the images at three quarters of their height and width: they cost
+    about half"""
     test_time_augmentation: bool = False
     """whether to tell, beside the accuracy of the network as it is served, that of its mean over mirrored and shifted
     copies of each image"""
@@ -67,6 +70,8 @@ class Recipe:
     def __post_init__(self):
         checks.positive(self, "epochs", "batch_size", "learning_rate")
         checks.not_negative(self, "shift", "cutout")
+        if not 0 <= self.low_resolution_share <= 1:
+            raise ValueError(f"low_resolution_share must be from 0 to 1, got {self.low_resolution_share}.")
         if self.optimizer != "sgd" and (self.lookahead or self.nesterov or self.norm_bias_rate != 1):
             raise ValueError(f"lookahead, nesterov and norm_bias_rate are of sgd, got optimizer {self.optimizer}.")
 

@@ -27,6 +27,7 @@ class Recipe(NamedTuple):
     flips: str = "none"
     shift: int = 0
     cutout: int = 0
+    low_resolution_share: float = 0.0
 
 
 RECIPES = {
@@ -176,14 +177,15 @@ def fit(trainer, config, data, folder, distance):
     from training.samples import Samples
 
     recipe = config.recipe
-    keeper = StateKeeper(folder, checkpoints.restore(folder, trainer))
+    keeper = StateKeeper(folder, checkpoints.restore(folder, trainer), trainer)
     batches = Batches(data.train, data.num_classes, recipe, config.seed)
     callbacks = [
+        *trainer.tests(data.test.images),
         Samples(folder, data.test.images, config.seed, distance),
         keras.callbacks.TensorBoard(folder, write_graph=False),
         keeper,
     ]
-    run(trainer, batches, recipe.epochs, keeper, callbacks, trainer.test_data(data.test.images))
+    run(trainer, batches, recipe.epochs, keeper, callbacks)
     return keeper.progress.seconds
 
 

@@ -10,6 +10,7 @@ import math
 import keras
 import tensorflow as tf
 
+from training.fit import Validation
 from training.generative_signatures import to_pixels, vae_signatures
 
 WIDE, NARROW = 25.0, 0.1  # the first scale and the least, in levels of grey
@@ -79,9 +80,9 @@ class Vae(keras.Model):
         """Images uint8 to images uint8."""
         return to_pixels(self.network(images, training=False)).numpy()
 
-    def test_data(self, images):
-        """What Keras's fit is to test it on after each epoch."""
-        return (images,)
+    def tests(self, images):
+        """Callbacks that test it after each epoch."""
+        return [Validation(self, images)]
 
     def tested(self, images):
         """{what: value}, means over `images`."""

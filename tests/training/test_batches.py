@@ -49,6 +49,22 @@ def test_batches_after_a_step_are_those_a_whole_run_has_there(step):
         np.testing.assert_array_equal(labels, want_labels)
 
 
+def test_first_share_of_the_epochs_is_of_three_quarters_of_the_size():
+    source = batches.Batches(numbered(), 10, recipe("fast", low_resolution_share=0.5), seed=0)
+    assert source.phases(8) == [(4, (4, 4)), (8, None)]  # round(4.5) is 4
+    assert batches.Batches(numbered(), 10, PLAIN, seed=0).phases(8)[0][0] == 0
+
+
+def test_smaller_images_are_the_same_ones_with_each_pixel_the_mean_of_what_it_covers():
+    random = Split(np.random.default_rng(0).integers(0, 256, (8, 6, 6, 3), np.uint8), np.arange(8, dtype=np.int32))
+    source = batches.Batches(random, 10, AUGMENTED, seed=0)
+    for (small, labels), (images, want_labels) in zip(source.after(1, 2, size=(3, 3)), source.after(1, 2), strict=True):
+        assert small.dtype == "uint8" and small.shape == (4, 3, 3, 3)
+        means = images.numpy().reshape(4, 3, 2, 3, 2, 3).mean(axis=(2, 4))
+        np.testing.assert_allclose(small, means, atol=0.5)
+        np.testing.assert_array_equal(labels, want_labels)
+
+
 def test_seed_changes_the_order():
     assert drawn(PLAIN, seed=1)[0][1].tolist() != drawn(PLAIN, seed=2)[0][1].tolist()
 

@@ -12,23 +12,27 @@ from training.datasets import Split
 from training.errors import InputError, Interrupted
 from training.fit import fit
 
-# the recipe with the most to remember: momentum, running means, which images were mirrored last
-RECIPE = recipes.recipe("airbench", epochs=3, batch_size=4, learning_rate=0.05, dropout=1.0, shift=1)
+# the recipe with the most to remember: momentum, running means, which images were mirrored last, the resolution
+RECIPE = recipes.recipe(
+    "airbench", epochs=3, batch_size=4, learning_rate=0.05, dropout=1.0, shift=1, low_resolution_share=0.6
+)
 STEPS = 5  # an epoch
 
 
-class InterruptedBatches(Batches):
-    """Presses Ctrl-C when the batch of step 7 is made."""
+def interrupted_at(step):
+    """Batches that press Ctrl-C when that of `step` is made."""
 
-    def batch(self, indices, seed):
-        pressed = tf.numpy_function(press_at_7, [seed], tf.int64, stateful=False)
-        return super().batch(indices, tf.ensure_shape(pressed, seed.shape))
+    def press(seed):
+        if seed[1] == step:
+            signal.raise_signal(signal.SIGINT)
+        return seed
 
+    class InterruptedBatches(Batches):
+        def batch(self, indices, seed):
+            pressed = tf.numpy_function(press, [seed], tf.int64, stateful=False)
+            return super().batch(indices, tf.ensure_shape(pressed, seed.shape))
 
-def press_at_7(seed):
-    if seed[1] == 7:
-        signal.raise_signal(signal.SIGINT)
-    return seed
+    return InterruptedBatches
 
 
 def split(count):
@@ -42,7 +46,8 @@ def prepared(batches_class=Batches, recipe=RECIPE):
     images = keras.Input((8, 8, 1), dtype="uint8")
     x = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(images))
     x = keras.layers.Dropout(0.3)(keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x)))
-    model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(x)))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(x))
     batches = batches_class(split(4 * STEPS), 3, recipe, seed=3)
     recipes.compile_for_training(model, recipe, batches.steps * recipe.epochs)
     return model, batches
@@ -76,9 +81,10 @@ def test_last_model_loads_without_us(whole):
         np.testing.assert_array_equal(got, want)
 
 
-def test_interrupted_training_goes_on_to_the_very_same_weights(whole, tmp_path):
+@pytest.mark.parametrize("step", [7, 13])  # of 5 an epoch; from the third on the images have their full size
+def test_interrupted_training_goes_on_to_the_very_same_weights(whole, tmp_path, step):
     with pytest.raises(Interrupted):
-        trained(tmp_path, batches_class=InterruptedBatches)
+        trained(tmp_path, batches_class=interrupted_at(step))
     stopped = checkpoints.restore(tmp_path, prepared_and_built())
     assert 0 < stopped.step < STEPS * RECIPE.epochs
     model, progress = trained(tmp_path)

@@ -137,9 +137,9 @@ def partly_trained(model, folder, until=None):
     config = train_generative.GenerativeConfig(model=model, width=0.05, epochs=2, batch_size=4)
     keras.utils.set_random_seed(0)
     trainer = train_generative.build(config, data)
-    keeper = StateKeeper(folder, checkpoints.restore(folder, trainer))
+    keeper = StateKeeper(folder, checkpoints.restore(folder, trainer), trainer)
     batches = Batches(split, 2, config.recipe, 0)
-    run(trainer, batches, 2, keeper, [CtrlC(until), keeper], trainer.test_data(split.images))
+    run(trainer, batches, 2, keeper, [*trainer.tests(split.images), CtrlC(until), keeper])
     return trainer
 
 
