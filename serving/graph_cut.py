@@ -218,6 +218,7 @@ class Graph:
             node.CopyFrom(self.nodes[name])
             del node.input[:]
             node.attr.pop("_class", None)  # colocation with a node that may be gone
+            node.ClearField("experimental_debug_info")  # other in each export; equal graphs are to be the same bytes
             for tensor in self.inputs(name):
                 node.input.append(fed.get(tensor, tensor))
                 if tensor not in fed:

@@ -189,7 +189,6 @@ def main() -> int:
     give_way()
     with contextlib.suppress(OSError):  # where memory is short, the kernel should end this process, not the server
         Path("/proc/self/oom_score_adj").write_text("1000")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get among the answers
     requests: queue.SimpleQueue[Request] = queue.SimpleQueue()

@@ -6,6 +6,7 @@ back where no signature needs it.
 """
 
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -60,12 +61,22 @@ class Plan(NamedTuple):
 
 class Rest:
     """What TensorFlow runs of a signature. Its session is made for the first call, since that holds the interpreter for
-    some 3 ms, which callers of other models would feel in a load."""
+    some 7 ms, which callers of other models would feel in a load."""
+
+    _shared: "weakref.WeakValueDictionary[tuple[bytes, EngineOptions], Rest]" = weakref.WeakValueDictionary()
+    _sharing = threading.Lock()
 
     def __init__(self, graph: graph_pb2.GraphDef, options: EngineOptions) -> None:
         self._graph, self._options = graph, options
         self._lock = threading.Lock()
         self._session: GraphSession | None = None
+
+    @classmethod
+    def of(cls, graph: graph_pb2.GraphDef, options: EngineOptions) -> "Rest":
+        """One for all that are equal: a model's next version has the same decoder, and finds it ready."""
+        key = graph.SerializeToString(deterministic=True), options
+        with cls._sharing:
+            return cls._shared.setdefault(key, cls(graph, options))
 
     def session(self) -> GraphSession:
         with self._lock:
@@ -73,10 +84,9 @@ class Rest:
                 self._session = GraphSession.of(self._graph, self._options)
             return self._session
 
-    def close(self) -> None:
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
+    def __del__(self) -> None:
+        if self._session is not None:
+            self._session.close()
 
 
 class OpenVinoServable:
@@ -108,9 +118,6 @@ class OpenVinoServable:
         return self._tensorflow.run(signature_name, inputs, outputs, deadline_s)
 
     def close(self) -> None:
-        for plan in self._plans.values():
-            if plan.rest is not None:
-                plan.rest.close()
         self._plans.clear()
         if self._tensorflow is not None:
             self._tensorflow.close()
@@ -120,4 +127,4 @@ class OpenVinoServable:
 def rest_of(found: Cut, options: EngineOptions) -> Rest | None:
     if not found.before and set(found.after.values()) <= set(found.fetches):
         return None
-    return Rest(found.rest, options)
+    return Rest.of(found.rest, options)

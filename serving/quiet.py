@@ -1,15 +1,17 @@
-"""TensorFlow's import without what it leaves: notes on every start, and work for every garbage collection."""
+"""TensorFlow without what its import leaves: notes on every start, and work for every garbage collection."""
 
 import contextlib
 import gc
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
 
 
 def import_tensorflow(*modules: str) -> None:
-    """Imports TensorFlow and `modules`; what C++ says meanwhile on oneDNN and absent CUDA libraries goes nowhere."""
+    """Imports TensorFlow and `modules`. What C++ says meanwhile on oneDNN and absent CUDA libraries goes nowhere, and
+    so do notes from then on about functions of its version 1, which we call on purpose."""
     has_gpu = os.path.exists("/dev/nvidiactl")  # without one, TensorFlow calls that an error later on
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if has_gpu else "3")
     gc.disable()
@@ -18,6 +20,7 @@ def import_tensorflow(*modules: str) -> None:
 
         for module in modules:
             importlib.import_module(module)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # What TensorFlow's import makes is never garbage, and every collection would look at all of it: 200 to 500 ms in
     # which no request is answered, and a load of 0.57 s where it takes 0.11 (All-CNN-C at width 1/3 on TensorFlow).
     # The server's modules would add 10 ms to the collection after every unload, which takes 1.

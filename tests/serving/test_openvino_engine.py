@@ -5,6 +5,7 @@ import tensorflow as tf
 from serving.errors import Code, ServingError
 from serving.loader import Loader
 from serving.network import BATCH_SIZES
+from serving.openvino_engine import Rest
 from serving.servable import load
 
 SIDE, CLASSES = 8, 3
@@ -192,6 +193,18 @@ def test_picture_that_does_not_decode_is_refused_in_tensorflows_words(fast):
         fast.run("encoded", {"inputs": np.array([b"no picture"], object)}, ["probabilities"])
     assert refused.value.code is Code.INVALID_ARGUMENT
     assert "Unknown image file format" in refused.value.message
+
+
+def test_versions_with_equal_decoders_share_one_as_long_as_one_is_loaded(export):
+    before = set(Rest._shared)
+    versions = [load(export("encoded"), engine="auto") for _ in range(2)]
+    assert len(set(Rest._shared) - before) == 1
+    want = versions[0].run("encoded", inputs_for(versions[0], "encoded", 2), ["probabilities"])
+    versions[0].close()
+    got = versions[1].run("encoded", inputs_for(versions[1], "encoded", 2), ["probabilities"])
+    np.testing.assert_array_equal(got["probabilities"], want["probabilities"])
+    versions[1].close()
+    assert set(Rest._shared) == before
 
 
 def test_passed_deadline_is_refused(fast):
