@@ -31,6 +31,7 @@ Images a second: the server's : the reference's. Unless "32s", "alone" or "70%"
 says else, 32 callers wait for an image each. "32s": 4 callers, 32 images each.
 "alone": ms one caller waits - ms the engine takes, and the difference.
 "70%": open loop at 70% of the first row's rate, ms at p99 : p50.
+"in bfloat16": --mixed_precision=bfloat16 : the first row's rate.
 """
 
 
@@ -88,10 +89,13 @@ def width_rows(name, path):
         alone = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=1)
         steady = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=128, rate=0.7 * single.requests_per_s)
         figures["loaded_mb"] = server.resident_mb()
+    with serve(path, "--mixed_precision=bfloat16") as server:
+        mixed = server.ask_grpc(grpc_body(1), seconds=SECONDS, waiting=32)
     bare, bare_tf = best(before, engine(path, "auto")), best(engine(path, "tensorflow"))
     figures |= {"grpc_ms": single.server_ms, "rest_ms": rest.server_ms, "grpc_32_ms": many.server_ms / 32}
     figures["engine_ms"] = 1e3 * len(os.sched_getaffinity(0)) / bare
     rows = [*comparisons(name, single, many, rest, bare, bare_tf), *latencies(name, alone, steady, before["one_ms"])]
+    rows.append(ratio(f"gRPC, width {name}, in bfloat16", mixed.requests_per_s, single.requests_per_s, None))
     return rows, figures
 
 

@@ -148,7 +148,8 @@ def checked_network(found: Cut, reference: GraphSession, options: EngineOptions)
         return None, f"tensorflow: {error}"
     except RuntimeError as error:
         return None, f"tensorflow: OpenVINO cannot compile it: {first_line(error)}"
-    return network, f"openvino: within {largest:.0e} of TensorFlow on random and extreme inputs"
+    how = "openvino in bfloat16" if network.precision == "bf16" else "openvino"
+    return network, f"{how}: within {largest:.0e} of TensorFlow on random and extreme inputs"
 
 
 def first_line(error: Exception) -> str:

@@ -81,6 +81,7 @@ class Flags:
     tensorflow_session_parallelism: int = flag(EXECUTION, 0, "threads of TensorFlow, in and across ops; 0: auto")
     tensorflow_intra_op_parallelism: int = flag(EXECUTION, 0, "threads in one op; 0: auto")
     tensorflow_inter_op_parallelism: int = flag(EXECUTION, 0, "ops at the same time; 0: auto")
+    mixed_precision: str = flag(EXECUTION, "", "bfloat16: networks multiply in it, where the processor does")
     per_process_gpu_memory_fraction: float = flag(EXECUTION, 0.0, "share of GPU memory, 0 to 1; 0: as needed")
     enable_signature_method_name_check: bool = flag(EXECUTION, False, "classify and regress need their method_name")
 
@@ -90,7 +91,6 @@ class Flags:
 
     enable_profiler: bool = flag(IGNORED, True, "there is no ProfilerService")
     flush_filesystem_caches: bool = flag(IGNORED, True, "the kernel looks after its page cache")
-    mixed_precision: str = flag(IGNORED, "", "a SavedModel runs in its own types")
     num_tflite_interpreters_per_pool: int = flag(IGNORED, 0, "SavedModels are run, not TFLite files")
     num_tflite_pools: int = flag(IGNORED, 0, "SavedModels are run, not TFLite files")
     platform_config_file: str = flag(IGNORED, "", "flags set what that file would")
@@ -197,6 +197,8 @@ def _refusals(flags: Flags) -> Iterator[tuple[str, bool]]:
 def _without_effect(flags: Flags) -> Iterator[str]:
     if flags.enable_per_model_batching_parameters and not flags.enable_batching:
         yield "--enable_per_model_batching_parameters has no effect without --enable_batching."
+    if flags.mixed_precision not in ("", "bfloat16"):
+        yield f"--mixed_precision={flags.mixed_precision} has no effect; it is bfloat16 or nothing."
     if flags.monitoring_config_file and not flags.rest_api_port:
         yield "--monitoring_config_file has no effect without --rest_api_port, where metrics are served."
 

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from serving.engine_check import TOLERANCE, draw
+from serving.engine_check import TOLERANCES, draw
 from serving.errors import ServingError
 from serving.signature import Arrays
 
 Run = Callable[[Arrays], Arrays]
 ROWS = 3
+TOLERANCE = TOLERANCES["f32"]  # in bfloat16 too: batches of 1 to 16 rows were seen to give the same bits
 
 
 class Independence:

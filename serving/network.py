@@ -33,6 +33,7 @@ class Network:
         self._outputs = [compiled.output(f"output_{i}:0") for i in range(len(compiled.outputs))]
         self.shapes = [dims(port) for port in self._inputs]
         self.dtypes = [port.element_type.to_dtype() for port in self._inputs]
+        self.precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         every = [*self.shapes, *(dims(port) for port in self._outputs)]
         self.is_batched = all(shape and shape[0] is None for shape in every)
         self._idle: list[Any] = []
@@ -45,12 +46,13 @@ class Network:
             path = pathlib.Path(folder, "network.pb")
             path.write_bytes(graph.SerializeToString())
             model = core.read_model(path)
-        return cls(core.compile_model(model, "CPU", settings(options)), options)
+        return cls(core.compile_model(model, "CPU", settings(options, core)), options)
 
     @classmethod
     def read(cls, blob: bytes, options: EngineOptions) -> "Network":
         """What a process on the same machine compiled, in a fourth of the time and without holding the interpreter."""
-        return cls(openvino.Core().import_model(blob, "CPU", settings(options)), options)
+        core = openvino.Core()
+        return cls(core.import_model(blob, "CPU", settings(options, core)), options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Network.read, (self._compiled.export_model().getvalue(), self._options)
@@ -92,13 +94,14 @@ class Network:
             self._idle.append(request)
 
 
-def settings(options: EngineOptions) -> dict[str, Any]:
+def settings(options: EngineOptions, core: openvino.Core) -> dict[str, Any]:
     threads = options.tensorflow_intra_op_parallelism
+    has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return {
         "NUM_STREAMS": batches_at_a_time(),
         "ENABLE_CPU_PINNING": False,  # our own threads use the processors too: 6% more calls a second
         # Its default on processors with AVX512_BF16 is bfloat16, which changes answers.
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if options.mixed_precision == "bfloat16" and has_bfloat16 else "f32",
         **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
     }
 

@@ -27,6 +27,7 @@ class EngineOptions(NamedTuple):
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
     per_process_gpu_memory_fraction: float = 0.0
+    mixed_precision: str = ""
 
 
 DEFAULT_OPTIONS = EngineOptions()

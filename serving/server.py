@@ -166,6 +166,7 @@ class Server:
             tensorflow_intra_op_parallelism=intra,
             tensorflow_inter_op_parallelism=inter,
             per_process_gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
+            mixed_precision=flags.mixed_precision,
         )
         load_it = self._loader.load if self._is_serving() else load
         loaded = load_it(path, tags=sorted(flags.tags), engine=flags.engine, options=options)

@@ -10,8 +10,8 @@ F32 = np.dtype(np.float32)
 class Network:
     """A network as the check sees it: `run` is given."""
 
-    def __init__(self, run, shapes=((None, 4),), dtypes=(F32,)):
-        self.run, self.shapes, self.dtypes = run, shapes, dtypes
+    def __init__(self, run, shapes=((None, 4),), dtypes=(F32,), precision="f32"):
+        self.run, self.shapes, self.dtypes, self.precision = run, shapes, dtypes, precision
 
 
 def doubled(arrays):
@@ -38,6 +38,12 @@ def test_difference_is_a_share_of_the_largest_value():
 def test_network_that_answers_otherwise_is_found_out(run, reason):
     with np.errstate(all="ignore"), pytest.raises(UnequalError, match=reason):
         check(Network(run), doubled)
+
+
+def test_bfloat16_may_differ_by_more():
+    assert check(Network(lambda arrays: [2.02 * arrays[0]], precision="bf16"), doubled) == pytest.approx(0.01, rel=0.2)
+    with pytest.raises(UnequalError, match="differs from TensorFlow by 2e-01 of the largest value"):
+        check(Network(lambda arrays: [2.4 * arrays[0]], precision="bf16"), doubled)
 
 
 def test_both_sides_see_batches_of_several_sizes_and_the_extremes_of_pixels():

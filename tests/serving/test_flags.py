@@ -88,7 +88,7 @@ def test_command_line_of_tensorflow_servings_container_is_taken():
 
 @pytest.mark.parametrize(
     "name",
-    ["use_alts_credentials", "prefer_tflite_model", "enable_profiler", "skip_initialize_tpu", "mixed_precision=x"],
+    ["use_alts_credentials", "prefer_tflite_model", "enable_profiler", "skip_initialize_tpu", "platform_config_file=x"],
 )
 def test_flag_that_means_nothing_here_gives_one_line(name):
     (notice,) = parse_command_line([MODEL, f"--{name}"]).notices
@@ -101,6 +101,7 @@ def test_flag_that_means_nothing_here_gives_one_line(name):
     "arguments, notice",
     [
         (["--enable_per_model_batching_parameters"], "has no effect without --enable_batching"),
+        (["--mixed_precision=float16"], "has no effect; it is bfloat16 or nothing"),
         (["--monitoring_config_file=m"], "has no effect without --rest_api_port"),
     ],
 )

@@ -1,4 +1,5 @@
 import numpy as np
+import openvino
 import pytest
 import tensorflow as tf
 
@@ -6,7 +7,7 @@ from serving.errors import Code, ServingError
 from serving.loader import Loader
 from serving.network import BATCH_SIZES
 from serving.openvino_engine import Rest
-from serving.servable import load
+from serving.servable import EngineOptions, load
 
 SIDE, CLASSES = 8, 3
 
@@ -193,6 +194,22 @@ def test_picture_that_does_not_decode_is_refused_in_tensorflows_words(fast):
         fast.run("encoded", {"inputs": np.array([b"no picture"], object)}, ["probabilities"])
     assert refused.value.code is Code.INVALID_ARGUMENT
     assert "Unknown image file format" in refused.value.message
+
+
+@pytest.mark.parametrize("engine", ["auto", "tensorflow"])
+def test_mixed_precision_multiplies_in_bfloat16_where_the_processor_does(path, reference, engine):
+    options = EngineOptions(mixed_precision="bfloat16")
+    has_bfloat16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    loader = Loader()
+    servable = load(path, engine=engine, options=options, convert=loader.convert)
+    loader.close()
+    inputs = inputs_for(servable, "features", 3)
+    want, got = (each.run("features", inputs, ["features"])["features"] for each in (reference, servable))
+    np.testing.assert_allclose(got, want, atol=0.05 * want.max())
+    if engine == "auto" and has_bfloat16:
+        assert servable.engine_report["features"].startswith("openvino in bfloat16: within ")
+        assert np.abs(got - want).max() > 1e-4 * want.max()
+    servable.close()
 
 
 def test_versions_with_equal_decoders_share_one_as_long_as_one_is_loaded(export):
