@@ -22,12 +22,17 @@ class Engine(enum.StrEnum):
 
 
 class EngineOptions(NamedTuple):
-    """How the engines use the machine; 0 leaves the choice to the engine. Names are TensorFlow Serving's flags."""
+    """How the engines use the machine; 0 leaves the choice to the engine. Names are TensorFlow Serving's flags.
+
+    Attributes:
+        session_config: a serialized tensorflow.ConfigProto, which the others go before.
+    """
 
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
     per_process_gpu_memory_fraction: float = 0.0
     mixed_precision: str = ""
+    session_config: bytes = b""
 
 
 DEFAULT_OPTIONS = EngineOptions()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from serving.batching import Batched
 from serving.call import Observer
-from serving.config_protos import read_config_file
+from serving.config_protos import parse_text, read_config_file
 from serving.errors import Code, ServingError
 from serving.flags import Flags, parse_command_line
 from serving.loader import Loader
@@ -48,6 +48,7 @@ class Server:
         self._monitoring = flags.monitoring_config()
         self._tls = flags.ssl_config()
         self._batching = flags.batching_parameters()
+        self._engine_options = _engine_options(flags)
         self._workers = Workers(self._batching.num_batch_threads if self._batching else flags.grpc_max_threads)
         self._metrics = Metrics()
         request_log = RequestLog(flags.request_log, flags.request_log_sampling_rate) if flags.request_log else None
@@ -161,15 +162,8 @@ class Server:
 
         started_s = time.perf_counter()
         flags = self._flags
-        intra, inter = flags.op_parallelism
-        options = EngineOptions(
-            tensorflow_intra_op_parallelism=intra,
-            tensorflow_inter_op_parallelism=inter,
-            per_process_gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
-            mixed_precision=flags.mixed_precision,
-        )
         load_it = self._loader.load if self._is_serving() else load
-        loaded = load_it(path, tags=sorted(flags.tags), engine=flags.engine, options=options)
+        loaded = load_it(path, tags=sorted(flags.tags), engine=flags.engine, options=self._engine_options)
         try:
             observe = functools.partial(self._metrics.batch_ran, name, version)
             servable = Batched(loaded, self._workers, self._batching_of(path), observe)
@@ -241,11 +235,27 @@ def _repository_options(flags: Flags) -> Options:
     )
 
 
+def _engine_options(flags: Flags) -> EngineOptions:
+    """Raises ServingError: --tensorflow_session_config_file is missing or wrong."""
+    from tensorflow.core.protobuf.config_pb2 import ConfigProto
+
+    config, path = ConfigProto(), flags.tensorflow_session_config_file
+    if path:
+        parse_text(read_config_file(path), config, path)
+    intra, inter = flags.op_parallelism
+    return EngineOptions(
+        tensorflow_intra_op_parallelism=intra or config.intra_op_parallelism_threads,
+        tensorflow_inter_op_parallelism=inter or config.inter_op_parallelism_threads,
+        per_process_gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
+        mixed_precision=flags.mixed_precision,
+        session_config=config.SerializeToString(deterministic=True),
+    )
+
+
 def _start_logging() -> None:
-    """Our lines on standard error, without TensorFlow's and uvicorn's chatter."""
+    """Our lines on standard error, without uvicorn's chatter."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    for name in ("tensorflow", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 def _wait_for_a_signal(stopping: threading.Event) -> None:

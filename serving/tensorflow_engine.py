@@ -132,11 +132,13 @@ def has_gpu() -> bool:
 
 
 def session_config(options: EngineOptions) -> tf.compat.v1.ConfigProto:
-    config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism,
-        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism,
-    )
-    config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
+    config = tf.compat.v1.ConfigProto.FromString(options.session_config)
+    if options.tensorflow_intra_op_parallelism:
+        config.intra_op_parallelism_threads = options.tensorflow_intra_op_parallelism
+    if options.tensorflow_inter_op_parallelism:
+        config.inter_op_parallelism_threads = options.tensorflow_inter_op_parallelism
+    if options.per_process_gpu_memory_fraction:
+        config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
     if options.mixed_precision == "bfloat16":
         rewriting = config.graph_options.rewrite_options
         rewriting.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON

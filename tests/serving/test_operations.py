@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
 
 from serving.errors import Code, ServingError
+from serving.tensorflow_engine import session_config
 
 DEADLINE_S = 20
 
@@ -297,6 +298,24 @@ def test_bad_model_config_file_ends_the_start_in_the_contracts_words(start_serve
             pass
     assert refused.value.code is Code.INVALID_ARGUMENT
     assert f"{path}:1:" in refused.value.message or "1:" in refused.value.message
+
+
+def test_session_config_file_is_tensorflows_and_the_parallelism_flags_go_before_it(start_server, saved_model, tmp_path):
+    path = tmp_path / "session.config"
+    path.write_text("operation_timeout_in_ms: 1\nintra_op_parallelism_threads: 3\ninter_op_parallelism_threads: 2")
+    given = {"tensorflow_session_config_file": str(path), "tensorflow_intra_op_parallelism": 1}
+    with start_server(model_base_path=saved_model("default"), **given) as server:
+        config = session_config(server._engine_options)
+    assert (config.operation_timeout_in_ms, config.intra_op_parallelism_threads) == (1, 1)
+    assert config.inter_op_parallelism_threads == 2
+
+
+def test_bad_session_config_file_ends_the_start(start_server, tmp_path):
+    path = tmp_path / "session.config"
+    path.write_text("intra_op_paralelism_threads: 3")
+    with pytest.raises(ServingError, match="Did you mean "):
+        with start_server(tensorflow_session_config_file=str(path)):
+            pass
 
 
 def test_empty_models_are_allowed_with_the_flag(start_server):

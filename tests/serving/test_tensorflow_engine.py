@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.errors import Code, ServingError
-from serving.servable import load
+from serving.servable import EngineOptions, load
 
 v1 = tf.compat.v1
 
@@ -157,15 +157,17 @@ def test_only_the_asked_outputs_are_executed(run):
     assert refused.value.code is Code.INVALID_ARGUMENT
 
 
-def test_deadline_ends_a_run(tmp_path):
+@pytest.mark.parametrize("session_config, wait_s", [({}, 0.1), ({"operation_timeout_in_ms": 1}, None)])
+def test_deadline_or_the_sessions_own_limit_ends_a_run(tmp_path, session_config, wait_s):
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64, "steps")])
     def spin(steps):
         return {"i": tf.while_loop(lambda i: i < steps, lambda i: (i + 1,), [tf.constant(0, tf.int64)])[0]}
 
     module(spin)(str(tmp_path / "model"))
-    servable = load(tmp_path / "model", engine="tensorflow")
+    options = EngineOptions(session_config=v1.ConfigProto(**session_config).SerializeToString())
+    servable = load(tmp_path / "model", engine="tensorflow", options=options)
     with pytest.raises(ServingError) as refused:
-        servable.run("serving_default", {"steps": np.int64(10**12)}, ["i"], time.monotonic() + 0.1)
+        servable.run("serving_default", {"steps": np.int64(10**12)}, ["i"], wait_s and time.monotonic() + wait_s)
     assert refused.value.code is Code.DEADLINE_EXCEEDED
     servable.close()
 
