@@ -61,8 +61,8 @@ class Recipe:
     cutout: int = 0
     """height and width, in pixels, of a square that is hidden somewhere in each image"""
     low_resolution_share: float = 0.0
-    """of the epochs, from the first on, that see the images at three quarters of their height and width: they cost
-    about half"""
+    """share of the epochs, from the first on, that see the images at three quarters of their height and width, in about
+    two thirds of the time"""
     test_time_augmentation: bool = False
     """whether to tell, beside the accuracy of the network as it is served, that of its mean over mirrored and shifted
     copies of each image"""
@@ -72,6 +72,8 @@ class Recipe:
         checks.not_negative(self, "shift", "cutout")
         if not 0 <= self.low_resolution_share <= 1:
             raise ValueError(f"low_resolution_share must be from 0 to 1, got {self.low_resolution_share}.")
+        if self.low_resolution_share and self.inputs == "zca":
+            raise ValueError("low_resolution_share must be 0 with inputs zca, which whitens images of one size.")
         if self.optimizer != "sgd" and (self.lookahead or self.nesterov or self.norm_bias_rate != 1):
             raise ValueError(f"lookahead, nesterov and norm_bias_rate are of sgd, got optimizer {self.optimizer}.")
 

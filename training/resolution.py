@@ -20,8 +20,9 @@ def at_size(model, size):
     try:
         smaller = keras.models.clone_model(model, input_tensors=images, clone_function=lambda layer: layer)
     except ValueError as error:
+        why = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{model.name} cannot be trained on images of {size[0]}x{size[1]} first ({error}); "
+            f"{model.name} cannot be trained on images of {size[0]}x{size[1]} first ({why}); "
             "give --low_resolution_share 0."
         ) from error
     metrics = [keras.metrics.CategoricalAccuracy("accuracy")]

@@ -39,7 +39,7 @@ from training.datasets import Split
 random = np.random.default_rng(0)
 split = Split(random.integers(0, 256, (32, 8, 8, 1), np.uint8), random.integers(0, 3, 32).astype(np.int32))
 for name in "fast", "paper", "airbench":
-    given = {"dropout": 0.0, "shift": 1, "learning_rate": 0.02, "low_resolution_share": 0.4}
+    given = {"dropout": 0.0, "shift": 1, "learning_rate": 0.02, "low_resolution_share": 0.0 if name == "paper" else 0.4}
     recipe = recipes.recipe(name, epochs=3, batch_size=8, **given)
     keras.utils.set_random_seed(0)
     batches = Batches(split, 3, recipe, 0)

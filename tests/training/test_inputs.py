@@ -4,6 +4,7 @@ import pytest
 
 import zoo
 from training import inputs
+from training.precision import dtype_policy
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,18 @@ def test_weights_carry_the_front_to_a_second_model(images, kind):
     first, second = (zoo.build("linear", input_shape=(6, 6, 3), num_classes=2, front=front()) for _ in range(2))
     second.set_weights(first.get_weights())
     np.testing.assert_array_equal(first.predict(images[:5], verbose=0), second.predict(images[:5], verbose=0))
+
+
+@pytest.mark.parametrize("kind", inputs.FRONTS)
+def test_front_goes_with_either_precision(images, kind):
+    def built(policy):
+        with dtype_policy(policy):
+            return zoo.build("linear", input_shape=(6, 6, 3), num_classes=2, front=inputs.front(kind, images)())
+
+    exact, mixed = built("float32"), built("mixed_bfloat16")
+    mixed.set_weights(exact.get_weights())
+    want, got = (model.predict(images[:8], verbose=0) for model in (exact, mixed))
+    np.testing.assert_allclose(got, want, atol=0.05)
 
 
 def test_saved_model_keeps_its_whitening(images, tmp_path):

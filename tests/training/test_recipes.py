@@ -82,6 +82,14 @@ def test_airbench_starts_its_convolutions_as_the_identity():
     np.testing.assert_array_equal(kernels[:, :, 0, 0], [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
 
 
+@pytest.mark.parametrize(
+    "name, share, why", [("fast", 1.5, "from 0 to 1, got 1.5"), ("paper", 0.5, "0 with inputs zca")]
+)
+def test_low_resolution_that_cannot_be_is_refused(name, share, why):
+    with pytest.raises(ValueError, match=f"low_resolution_share must be {why}"):
+        recipes.recipe(name, low_resolution_share=share)
+
+
 def test_what_only_sgd_has_is_refused_for_adamw():
     with pytest.raises(ValueError, match="are of sgd, got optimizer adamw"):
         recipes.recipe("fast", lookahead=True)
