@@ -99,8 +99,16 @@ def prepared_and_built():
     return model
 
 
-def test_signals_act_as_before_once_training_is_over(whole):
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def test_signals_act_as_before_once_training_is_over(tmp_path):
+    def handler(number, frame):
+        pass
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        trained(tmp_path)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_loss_that_is_no_number_stops_with_step_and_learning_rate(tmp_path):
