@@ -302,11 +302,11 @@ def test_bad_model_config_file_ends_the_start_in_the_contracts_words(start_serve
 
 def test_session_config_file_is_tensorflows_and_the_parallelism_flags_go_before_it(start_server, saved_model, tmp_path):
     path = tmp_path / "session.config"
-    path.write_text("operation_timeout_in_ms: 1\nintra_op_parallelism_threads: 3\ninter_op_parallelism_threads: 2")
+    path.write_text("operation_timeout_in_ms: 60000\nintra_op_parallelism_threads: 3\ninter_op_parallelism_threads: 2")
     given = {"tensorflow_session_config_file": str(path), "tensorflow_intra_op_parallelism": 1}
     with start_server(model_base_path=saved_model("default"), **given) as server:
         config = session_config(server._engine_options)
-    assert (config.operation_timeout_in_ms, config.intra_op_parallelism_threads) == (1, 1)
+    assert (config.operation_timeout_in_ms, config.intra_op_parallelism_threads) == (60000, 1)
     assert config.inter_op_parallelism_threads == 2
 
 
