@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from serving.command_line import IGNORED, FlagError, flag, help_text, parse
-from serving.config_protos import read_config_file
+from serving.config_protos import parse_text, read_config_file
 from serving.model_config import (
     BatchingParameters,
     ModelConfig,
@@ -26,6 +26,7 @@ from serving.model_config import (
     parse_ssl_config,
     schedulable_processors,
 )
+from serving.servable import EngineOptions
 
 MODELS, LIFECYCLE, GRPC, REST = "Models", "Loading and versions", "gRPC", "REST"
 BATCHING, EXECUTION, OBSERVING = "Batching", "Execution", "Watching"
@@ -163,6 +164,22 @@ class Flags:
         if not self.ssl_config_file:
             return None
         return parse_ssl_config(read_config_file(self.ssl_config_file), self.ssl_config_file)
+
+    def engine_options(self) -> EngineOptions:
+        """How the engines use the machine, with what --tensorflow_session_config_file says where no flag does."""
+        from tensorflow.core.protobuf.config_pb2 import ConfigProto  # seconds, which --help does not need
+
+        config, path = ConfigProto(), self.tensorflow_session_config_file
+        if path:
+            parse_text(read_config_file(path), config, path)
+        intra, inter = self.op_parallelism
+        return EngineOptions(
+            tensorflow_intra_op_parallelism=intra or config.intra_op_parallelism_threads,
+            tensorflow_inter_op_parallelism=inter or config.inter_op_parallelism_threads,
+            per_process_gpu_memory_fraction=self.per_process_gpu_memory_fraction,
+            mixed_precision=self.mixed_precision,
+            session_config=config.SerializeToString(deterministic=True),
+        )
 
 
 def _refusals(flags: Flags) -> Iterator[tuple[str, bool]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from serving.batching import Batched
 from serving.call import Observer
-from serving.config_protos import parse_text, read_config_file
+from serving.config_protos import read_config_file
 from serving.errors import Code, ServingError
 from serving.flags import Flags, parse_command_line
 from serving.loader import Loader
@@ -26,7 +26,7 @@ from serving.model_config import BatchingParameters, ModelConfig, parse_batching
 from serving.quiet import import_tensorflow
 from serving.repository import Options, Repository
 from serving.request_log import RequestLog
-from serving.servable import Engine, EngineOptions, load
+from serving.servable import Engine, load
 from serving.versions import State, Version
 from serving.workers import Workers
 
@@ -48,7 +48,7 @@ class Server:
         self._monitoring = flags.monitoring_config()
         self._tls = flags.ssl_config()
         self._batching = flags.batching_parameters()
-        self._engine_options = _engine_options(flags)
+        self._engine_options = flags.engine_options()
         self._workers = Workers(self._batching.num_batch_threads if self._batching else flags.grpc_max_threads)
         self._metrics = Metrics()
         request_log = RequestLog(flags.request_log, flags.request_log_sampling_rate) if flags.request_log else None
@@ -232,23 +232,6 @@ def _repository_options(flags: Flags) -> Options:
         num_load_threads=flags.num_load_threads,
         num_unload_threads=flags.num_unload_threads,
         allow_version_labels_for_unavailable_models=flags.allow_version_labels_for_unavailable_models,
-    )
-
-
-def _engine_options(flags: Flags) -> EngineOptions:
-    """Raises ServingError: --tensorflow_session_config_file is missing or wrong."""
-    from tensorflow.core.protobuf.config_pb2 import ConfigProto
-
-    config, path = ConfigProto(), flags.tensorflow_session_config_file
-    if path:
-        parse_text(read_config_file(path), config, path)
-    intra, inter = flags.op_parallelism
-    return EngineOptions(
-        tensorflow_intra_op_parallelism=intra or config.intra_op_parallelism_threads,
-        tensorflow_inter_op_parallelism=inter or config.inter_op_parallelism_threads,
-        per_process_gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
-        mixed_precision=flags.mixed_precision,
-        session_config=config.SerializeToString(deterministic=True),
     )
 
 
