@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -34,17 +35,20 @@ class LoadingConfig:
 
     seconds: float = 20.0
     """of asking, without loads and with them"""
+    engine: Literal["auto", "tensorflow"] = "auto"
+    """the server's flag"""
 
 
 def main(argv=None):
-    seconds = tyro.cli(LoadingConfig, args=argv, use_underscores=True).seconds
+    config = tyro.cli(LoadingConfig, args=argv, use_underscores=True)
+    seconds = config.seconds
     import_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         write_model(root, "asked", width=1 / 3, versions=1)
         write_model(root, "loaded", width=1.0, versions=2)
-        with server(root) as port:
-            post(port, "/v1/config:reload", config(root, loaded_version=1))
+        with server(root, config.engine) as port:
+            post(port, "/v1/config:reload", reload_request(root, loaded_version=1))
             ask_all(port, 1.0)
             alone_s, during_s, loads = [], [], []
             for _ in range(TURNS):
@@ -66,12 +70,12 @@ def write_model(root, name, *, width, versions):
 
 
 @contextlib.contextmanager
-def server(root):
+def server(root, engine):
     """A server process for the models under `root`; gives its REST port once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     flags = [f"--models_root={root}", "--port=0", f"--rest_api_port={port}", "--rest_api_enable_admin"]
-    flags += ["--file_system_poll_wait_seconds=-1"]
+    flags += ["--file_system_poll_wait_seconds=-1", f"--engine={engine}"]
     process = subprocess.Popen([sys.executable, "-m", "serving.server", *flags], stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stderr:
@@ -84,7 +88,7 @@ def server(root):
         process.wait()
 
 
-def config(root, *, loaded_version):
+def reload_request(root, *, loaded_version):
     def model(name, version):
         policy = {"specific": {"versions": [version]}}
         path = str(root / name)
@@ -108,7 +112,7 @@ def loading(port, root, loads):
 
 def load_without_pause(port, root, loads, stop):
     while not stop.is_set():
-        post(port, "/v1/config:reload", config(root, loaded_version=2 - len(loads) % 2))
+        post(port, "/v1/config:reload", reload_request(root, loaded_version=2 - len(loads) % 2))
         loads.append(time.monotonic())
 
 

@@ -10,6 +10,7 @@ A `Conversion` can be pickled, its compiled networks included: `serving.loader` 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -22,7 +23,8 @@ from serving.graph_nodes import NotCutError, node_of
 from serving.graph_state import sharing_signatures
 from serving.network import Network
 from serving.servable import EngineOptions
-from serving.tensorflow_engine import GraphSession, TensorFlowServable
+from serving.tensorflow_engine import TensorFlowServable
+from serving.tensorflow_session import GraphSession
 
 
 class Part(NamedTuple):
@@ -30,6 +32,15 @@ class Part(NamedTuple):
 
     cut: Cut
     network: Network
+
+
+class Variables(NamedTuple):
+    """What TensorFlow's converter wants of a Python session."""
+
+    session: GraphSession
+
+    def run(self, tensors: Sequence[str]) -> list[np.ndarray]:
+        return self.session.run({}, tensors)
 
 
 class Conversion(NamedTuple):
@@ -75,7 +86,7 @@ def kept_whole(servable: TensorFlowServable) -> dict[str, str]:
     """The signatures that write variables, and those that read what these may write, each with its report."""
     if not servable.stateful:
         return {}
-    whole = servable.graph_session.graph.as_graph_def()
+    whole = servable.graph_session.graph_def()
     sharing = sharing_signatures(whole, servable.signatures, servable.signature_defs, servable.stateful)
     return {
         **dict.fromkeys(servable.stateful, "tensorflow: it keeps state"),
@@ -92,7 +103,7 @@ def frozen_graph(servable: TensorFlowServable, names: Sequence[str]) -> graph_pb
     tensors = [info.name for definition in definitions for info in definition.outputs.values()]
     session = servable.graph_session
     constants = convert_to_constants.convert_variables_to_constants_from_session_graph(
-        session.session, session.graph.as_graph_def(), sorted({node_of(tensor) for tensor in tensors})
+        Variables(session), session.graph_def(), sorted({node_of(tensor) for tensor in tensors})
     )
     meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=constants)
     meta_graph.collection_def["train_op"].node_list.value.extend(tensors)
@@ -125,7 +136,7 @@ def compile_each(
     parts, report = {}, {}
     for name, found in cuts.items():
         # Equal networks are shared where they are fed in equal shapes: one for images of any size is compiled apart.
-        key = found.key, *(str(reference.graph.get_tensor_by_name(tensor).shape) for tensor in found.feeds)
+        key = found.key, *map(reference.shape, found.feeds)
         if key not in networks:
             networks[key] = checked_network(found, reference, options)
         network, report[name] = networks[key]
@@ -138,7 +149,7 @@ def compile_each(
 def checked_network(found: Cut, reference: GraphSession, options: EngineOptions) -> tuple[Network | None, str]:
     """The compiled network and how near it is to TensorFlow; no network where it is not near, and why."""
     for node, tensor in zip(found.network.node, found.feeds, strict=False):
-        node.attr["shape"].shape.CopyFrom(reference.graph.get_tensor_by_name(tensor).shape.as_proto())
+        node.attr["shape"].shape.CopyFrom(tf.TensorShape(reference.shape(tensor)).as_proto())
     try:
         network = Network.of(found.network, options)
         largest = check(

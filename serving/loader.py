@@ -1,9 +1,10 @@
 """SavedModels loaded and converted in a process of their own, so that callers of other models hardly feel it.
 
-TensorFlow's import of a graph, the freezing of its variables and the optimiser hold the interpreter for 10 to 22 ms
-at a stretch, and the check against TensorFlow wants every processor. The child does all this at a low priority.
-The server's process reads what came out of it, compiled networks included: 6 to 9 ms each, mostly without holding the
-interpreter.
+The freezing of variables and the cutting of the graph hold the interpreter for 10 to 22 ms at a stretch, and the check
+against TensorFlow wants every processor. The child does all this at a low priority. The server's process reads what
+came out of it, compiled networks included: 6 to 9 ms each, mostly without holding the interpreter. What TensorFlow
+itself runs is loaded in the server's process, by TensorFlow's library, which does not hold it either
+(`serving.tensorflow_c`).
 
 The server's end is `Loader`; the child is `python -m serving.loader`. They speak pickles over the child's standard
 input and output: a `Request` is answered by a `Conversion` or a `ServingError`.

@@ -18,13 +18,8 @@ from serving.graph_cut import Cut
 from serving.network import Network
 from serving.servable import EngineOptions
 from serving.signature import Arrays, Signature
-from serving.tensorflow_engine import (
-    GraphSession,
-    TensorFlowServable,
-    check_deadline,
-    runnable_signatures,
-    trim,
-)
+from serving.tensorflow_engine import TensorFlowServable, runnable_signatures, trim
+from serving.tensorflow_session import GraphSession, check_deadline
 
 
 class Plan(NamedTuple):
@@ -54,39 +49,33 @@ class Plan(NamedTuple):
     def _run_rest(self, values: Arrays, fetches: Sequence[str], deadline_s: float | None) -> Arrays:
         if self.rest is None:
             raise ServingError(Code.INTERNAL, "A part of the signature is missing.")
-        session = self.rest.session()
+        session = self.rest.session
         known = {tensor: array for tensor, array in values.items() if session.has(tensor)}
         return dict(zip(fetches, session.run(known, fetches, deadline_s), strict=True))
 
 
 class Rest:
-    """What TensorFlow runs of a signature. Its session is made for the first call, since that holds the interpreter for
-    some 7 ms, which callers of other models would feel in a load."""
+    """What TensorFlow runs of a signature."""
 
     _shared: "weakref.WeakValueDictionary[tuple[bytes, EngineOptions], Rest]" = weakref.WeakValueDictionary()
     _sharing = threading.Lock()
 
     def __init__(self, graph: graph_pb2.GraphDef, options: EngineOptions) -> None:
-        self._graph, self._options = graph, options
-        self._lock = threading.Lock()
-        self._session: GraphSession | None = None
+        self.session = GraphSession.of(graph, options)
 
     @classmethod
     def of(cls, graph: graph_pb2.GraphDef, options: EngineOptions) -> "Rest":
         """One for all that are equal: a model's next version has the same decoder, and finds it ready."""
         key = graph.SerializeToString(deterministic=True), options
         with cls._sharing:
-            return cls._shared.setdefault(key, cls(graph, options))
-
-    def session(self) -> GraphSession:
-        with self._lock:
-            if self._session is None:
-                self._session = GraphSession.of(self._graph, self._options)
-            return self._session
+            found = cls._shared.get(key)
+            if found is None:
+                found = cls._shared[key] = cls(graph, options)
+            return found
 
     def __del__(self) -> None:
-        if self._session is not None:
-            self._session.close()
+        if hasattr(self, "session"):  # else TensorFlow refused the graph
+            self.session.close()
 
 
 class OpenVinoServable:

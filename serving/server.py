@@ -165,10 +165,12 @@ class Server:
         load_it = self._loader.load if self._is_serving() else load
         loaded = load_it(path, tags=sorted(flags.tags), engine=flags.engine, options=self._engine_options)
         try:
+            if (
+                flags.enable_model_warmup
+            ):  # not by the workers: a first run takes long, and they have other models' calls
+                warmup.replay(loaded, path, self._metrics, flags.num_request_iterations_for_warmup or 1)
             observe = functools.partial(self._metrics.batch_ran, name, version)
             servable = Batched(loaded, self._workers, self._batching_of(path), observe)
-            if flags.enable_model_warmup:
-                warmup.replay(servable, path, self._metrics, flags.num_request_iterations_for_warmup or 1)
         except ServingError:
             loaded.close()
             raise

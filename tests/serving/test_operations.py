@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
 
 from serving.errors import Code, ServingError
-from serving.tensorflow_engine import session_config
+from serving.tensorflow_session import session_config
 
 DEADLINE_S = 20
 

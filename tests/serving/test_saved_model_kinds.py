@@ -32,7 +32,6 @@ def tf1_model(tmp_path_factory):
         n = tf1.placeholder(tf.int32, [None], "n")
         scale = tf1.get_variable("scale", initializer=3.0, use_resource=False)
         asset = tf.constant(str(vocabulary))
-        tf1.add_to_collection(tf1.GraphKeys.ASSET_FILEPATHS, asset)
         table = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(
                 asset, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
@@ -232,7 +231,7 @@ def test_default_of_an_input_is_part_of_the_signature(kinds_path, tmp_path):
     "files, options, code, text",
     [
         ({}, {}, Code.NOT_FOUND, "Could not find SavedModel .pb or .pbtxt at supplied export directory path"),
-        ({"saved_model.pb": b"\xff"}, {}, Code.DATA_LOSS, "cannot be read"),
+        ({"saved_model.pb": b"\xff"}, {}, Code.OUT_OF_RANGE, "cannot be loaded: Read less bytes than requested"),
         (None, {"tags": ("gpu",)}, Code.NOT_FOUND, "Could not find meta graph def matching supplied tags: { gpu }"),
     ],
 )

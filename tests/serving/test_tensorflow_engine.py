@@ -176,7 +176,7 @@ def test_deadline_or_the_sessions_own_limit_ends_a_run(tmp_path, session_config,
     "content, code, message",
     [
         (None, Code.NOT_FOUND, "Could not find SavedModel .pb or .pbtxt at supplied export directory path"),
-        (b"no protobuf", Code.DATA_LOSS, "cannot be read"),
+        (b"no protobuf", Code.OUT_OF_RANGE, "cannot be loaded: Read less bytes than requested"),
     ],
 )
 def test_what_is_no_saved_model_is_refused(tmp_path, content, code, message):
