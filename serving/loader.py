@@ -205,7 +205,7 @@ def main() -> int:
         path, tags, options = requests.get()
         answer: Conversion | ServingError
         try:
-            servable = TensorFlowServable(path, tags, options)
+            servable = TensorFlowServable(path, tags, options, optimize=False)
             answer = convert(servable, options)
             servable.close()
         except ServingError as error:

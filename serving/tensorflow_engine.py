@@ -22,10 +22,16 @@ from serving.tensorflow_session import GraphSession
 
 
 class TensorFlowServable:
-    """A `serving.servable.Servable` that runs every signature in one session."""
+    """A `serving.servable.Servable` that runs every signature in one session.
 
-    def __init__(self, path: pathlib.Path, tags: Sequence[str], options: EngineOptions) -> None:
-        self.graph_session, meta_graph = GraphSession.load(path, tags, options)
+    Args:
+        optimize: as in `GraphSession.load`.
+    """
+
+    def __init__(
+        self, path: pathlib.Path, tags: Sequence[str], options: EngineOptions, *, optimize: bool = True
+    ) -> None:
+        self.graph_session, meta_graph = GraphSession.load(path, tags, options, optimize=optimize)
         self.signature_defs: Mapping[str, Any] = {
             name: detached(definition) for name, definition in meta_graph.signature_def.items()
         }
