@@ -23,6 +23,7 @@ import tensorflow as tf
 from serving.errors import Code, ServingError
 
 CODES = {code.grpc: code for code in Code}
+STRING = tf.string.as_datatype_enum
 STRING_BYTES = 24
 STRING_KINDS = 3  # the lowest two bits of a string's first byte
 SMALL, OFFSET = 0, 2
@@ -150,10 +151,11 @@ class Tensor:
     @classmethod
     def of(cls, array: np.ndarray) -> "Tensor":
         """A copy of the array, of strings (bytes objects) or numbers, where TensorFlow wants it."""
-        strings = array.ravel().tolist() if array.dtype == object else None
+        number = type_number(array.dtype)
+        strings = array.ravel().tolist() if number == STRING else None
         size = array.nbytes if strings is None else STRING_BYTES * len(strings) + sum(map(len, strings))
         dims = (c_int64 * array.ndim)(*array.shape)
-        tensor = cls(allocate_tensor(type_number(array.dtype), dims, array.ndim, size))
+        tensor = cls(allocate_tensor(number, dims, array.ndim, size))
         if strings is None:
             tensor.memory(array.shape, array.dtype)[...] = array
         else:
@@ -164,7 +166,7 @@ class Tensor:
         """A copy of the content."""
         shape = tuple(tensor_dim(self.address, axis) for axis in range(tensor_rank(self.address)))
         number = tensor_type(self.address)
-        if number != tf.string.as_datatype_enum:
+        if number != STRING:
             return self.memory(shape, numpy_type(number)).copy()
         found = np.empty(shape, object)
         found.ravel()[:] = strings_at(tensor_data(self.address), found.size)

@@ -80,11 +80,7 @@ class GraphSession:
 
     def has(self, name: str) -> bool:
         """Whether the tensor is in the graph."""
-        try:
-            self._tensor(name)
-        except KeyError:
-            return False
-        return True
+        return self._find(name) is not None
 
     def shape(self, name: str) -> tuple[int | None, ...] | None:
         """What the graph says of the tensor's shape; None where not even the rank is known."""
@@ -119,14 +115,18 @@ class GraphSession:
         c.delete_status(status)
 
     def _tensor(self, name: str) -> c.Output:
-        """Raises KeyError where there is none."""
+        found = self._find(name)
+        if found is None:
+            raise ServingError(Code.NOT_FOUND, f"The graph has no tensor {name}, which a signature names.")
+        return found
+
+    def _find(self, name: str) -> c.Output | None:
         found = self._tensors.get(name)
         if found is None:
-            node, _, port = name.rpartition(":")
+            node, _, port = name.partition(":")
             operation = c.operation_by_name(self._graph, node.encode())
-            if not operation or int(port) >= c.output_count(operation):
-                raise KeyError(name)
-            found = self._tensors[name] = c.Output(operation, int(port))
+            if operation and int(port or 0) < c.output_count(operation):
+                found = self._tensors[name] = c.Output(operation, int(port or 0))
         return found
 
 

@@ -40,6 +40,11 @@ def test_strings_come_back_to_the_byte(session_of, shape):
     assert got.ravel().tolist() == STRINGS
 
 
+def test_numpys_own_strings_are_strings(session_of):
+    (got,) = session_of(identity(tf.string)).run({"x:0": np.array([b"ab", b"c"])}, ["y:0"])
+    assert got.tolist() == [b"ab", b"c"]
+
+
 def test_strings_made_by_the_model_of_those_it_got(session_of):
     def build():
         x = v1.placeholder(tf.string, [None], "x")
@@ -98,6 +103,9 @@ def test_shapes_are_those_of_the_graph(session_of):
     assert session.has("any:0")
     assert not session.has("any:1")
     assert not session.has("other:0")
+    with pytest.raises(ServingError, match="no tensor other:0") as refused:
+        session.run({}, ["other:0"])
+    assert refused.value.code is Code.NOT_FOUND
 
 
 def test_a_refusal_has_tensorflows_code_and_words(session_of):
