@@ -7,7 +7,7 @@ Serving. The messages live in a pool of their own, so a program that has the ori
 import difflib
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,7 +18,7 @@ from serving.errors import Code, ServingError
 
 M = TypeVar("M", bound=Message)
 
-INT64, BOOL, STRING, MESSAGE = 3, 8, 9, 11  # FieldDescriptorProto.Type
+INT64, UINT64, BOOL, STRING, MESSAGE, UINT32 = 3, 4, 8, 9, 11, 13  # FieldDescriptorProto.Type
 
 
 class Field(NamedTuple):
@@ -57,16 +57,16 @@ MESSAGES = {
 }
 
 
-@functools.cache
-def _pool() -> descriptor_pool.DescriptorPool:
+def message_classes(package: str, messages: Mapping[str, Sequence[Field]]) -> Mapping[str, Any]:
+    """The classes of messages by name, in a pool of their own."""
     pool = descriptor_pool.DescriptorPool()
     wrappers = descriptor_pb2.FileDescriptorProto()
     wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
     pool.Add(wrappers)
     file = descriptor_pb2.FileDescriptorProto(
-        name="convzoo/config.proto", package="tensorflow.serving", syntax="proto3", dependency=[wrappers.name]
+        name="convzoo.proto", package=package, syntax="proto3", dependency=[wrappers.name]
     )
-    for name, fields in MESSAGES.items():
+    for name, fields in messages.items():
         message = file.message_type.add(name=name)
         for field in fields:
             label = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED if field.repeated else None
@@ -74,12 +74,16 @@ def _pool() -> descriptor_pool.DescriptorPool:
                 name=field.name, number=field.number, type=field.type, type_name=field.message or None, label=label
             )
     pool.Add(file)
-    return pool
+    named = {name: pool.FindMessageTypeByName(f"{package}.{name}") for name in messages}
+    return {name: message_factory.GetMessageClass(descriptor) for name, descriptor in named.items()}
+
+
+_config_classes = functools.cache(lambda: message_classes("tensorflow.serving", MESSAGES))
 
 
 def new_message(name: str) -> Any:
     """An empty message of one of MESSAGES."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"tensorflow.serving.{name}"))()
+    return _config_classes()[name]()
 
 
 def read_config_file(path: str) -> str:

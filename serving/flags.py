@@ -87,11 +87,11 @@ class Flags:
     per_process_gpu_memory_fraction: float = flag(EXECUTION, 0.0, "share of GPU memory, 0 to 1; 0: as needed")
     enable_signature_method_name_check: bool = flag(EXECUTION, False, "classify and regress need their method_name")
 
+    enable_profiler: bool = flag(OBSERVING, True, "serve tensorflow.ProfilerService, for traces")
     monitoring_config_file: str = flag(OBSERVING, "", "text-format MonitoringConfig; metrics on REST")
     request_log: str = flag(OBSERVING, "", "file for a JSON line a request; -: standard output")
     request_log_sampling_rate: float = flag(OBSERVING, 1.0, "share of requests logged, 0 to 1")
 
-    enable_profiler: bool = flag(IGNORED, True, "there is no ProfilerService")
     flush_filesystem_caches: bool = flag(IGNORED, True, "the kernel looks after its page cache")
     num_tflite_interpreters_per_pool: int = flag(IGNORED, 0, "SavedModels are run, not TFLite files")
     num_tflite_pools: int = flag(IGNORED, 0, "SavedModels are run, not TFLite files")

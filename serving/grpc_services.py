@@ -1,4 +1,4 @@
-"""Which gRPC services a server offers: TensorFlow Serving's two, and by flag health and reflection."""
+"""Which gRPC services a server offers: TensorFlow Serving's two, and by flag the profiler, health and reflection."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,6 +15,7 @@ from serving.grpc_api import ModelService
 from serving.grpc_async import AsyncPredictionService, GrpcServer
 from serving.grpc_front import FrontPredictionService
 from serving.models import Models
+from serving.profiler import ProfilerService
 from serving.repository import Repository
 from serving.versions import Version
 
@@ -39,6 +40,8 @@ def add(
         front.add_service(PREDICTION, FrontPredictionService(models, observer, **options))
         front.add_service(MODEL, model)
     names = [PREDICTION.full_name, MODEL.full_name]
+    if flags.enable_profiler:
+        server.server.add_generic_rpc_handlers((ProfilerService().handler(),))
     on_change: Callable[[Version], None] = lambda version: None  # noqa: E731
     if flags.enable_grpc_healthcheck_service:
         from grpc_health.v1 import health

@@ -138,7 +138,7 @@ class Process:
     """`python -m serving.server` with flags; `url` is its REST address, `output` what it has said."""
 
     def __init__(self, grpc_port, rest_port, *flags):
-        self.port = rest_port
+        self.grpc_port, self.port = grpc_port, rest_port
         self.url = f"http://localhost:{rest_port}"
         ports = [f"--port={grpc_port}", f"--rest_api_port={rest_port}"]
         command = [sys.executable, "-m", "serving.server", "--engine=tensorflow", *ports, *flags]

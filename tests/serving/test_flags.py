@@ -88,7 +88,13 @@ def test_command_line_of_tensorflow_servings_container_is_taken():
 
 @pytest.mark.parametrize(
     "name",
-    ["use_alts_credentials", "prefer_tflite_model", "enable_profiler", "skip_initialize_tpu", "platform_config_file=x"],
+    [
+        "use_alts_credentials",
+        "prefer_tflite_model",
+        "flush_filesystem_caches",
+        "skip_initialize_tpu",
+        "platform_config_file=x",
+    ],
 )
 def test_flag_that_means_nothing_here_gives_one_line(name):
     (notice,) = parse_command_line([MODEL, f"--{name}"]).notices
