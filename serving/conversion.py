@@ -18,20 +18,14 @@ from tensorflow.python.framework import convert_to_constants
 from tensorflow.python.grappler import tf_optimizer
 
 from serving.engine_check import UnequalError, check
-from serving.graph_cut import Cut, Graph, cut
+from serving.graph_cut import Graph, cut
 from serving.graph_nodes import NotCutError, node_of
 from serving.graph_state import sharing_signatures
 from serving.network import Network
+from serving.parts import Conversion, Cut, Part
 from serving.servable import EngineOptions
 from serving.tensorflow_engine import TensorFlowServable
 from serving.tensorflow_session import GraphSession
-
-
-class Part(NamedTuple):
-    """A signature that OpenVINO runs: how it was cut, and the network; `cut.network` is empty, to save its memory."""
-
-    cut: Cut
-    network: Network
 
 
 class Variables(NamedTuple):
@@ -41,27 +35,6 @@ class Variables(NamedTuple):
 
     def run(self, tensors: Sequence[str]) -> list[np.ndarray]:
         return self.session.run({}, tensors)
-
-
-class Conversion(NamedTuple):
-    """A SavedModel, ready.
-
-    Attributes:
-        signature_defs: as in `serving.servable.Servable`.
-        stateful: the same.
-        engine_report: the same.
-        parts: those of the signatures that OpenVINO runs.
-    """
-
-    signature_defs: Mapping[str, Any]
-    stateful: frozenset[str]
-    engine_report: Mapping[str, str]
-    parts: Mapping[str, Part]
-
-    @property
-    def needs_tensorflow(self) -> bool:
-        """Whether some signature runs on the SavedModel as it was loaded."""
-        return self.parts.keys() != self.engine_report.keys()
 
 
 def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:

@@ -7,12 +7,12 @@ without order, strings or state, and has the convolutions and matrix products in
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 
 from serving.graph_nodes import NotCutError, dtypes, node_of, op_def, output_dtypes, reach, split, unique
+from serving.parts import Cut
 
 PRODUCTS = {
     *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"),
@@ -29,26 +29,6 @@ FOREIGN_OPS = PLACEHOLDERS | CONTROL_FLOW | ORDERING
 FOREIGN_TYPES = {tf.string, tf.variant, tf.resource, tf.float64, tf.complex64, tf.complex128, tf.uint32, tf.uint64}
 FED_TYPES = {tf.uint8, tf.int8, tf.int16, tf.uint16, tf.int32, tf.float32}
 SMALL_BYTES = 1024
-
-
-class Cut(NamedTuple):
-    """A signature in three parts. Tensors are named as in the whole graph: "node:0".
-
-    Attributes:
-        network: a GraphDef from placeholders input_0.., standing for `feeds`, to identities output_0.., for `fetches`.
-        key: equal for networks that compute the same from the same weights.
-        rest: a GraphDef of what comes before and after; its placeholders output_0.. stand for `fetches`.
-        before: what `rest` has to compute for the network and for `after`.
-        after: the outputs, each as a tensor name of `rest`, or of `fetches` where the network gives it.
-    """
-
-    network: graph_pb2.GraphDef
-    key: str
-    feeds: tuple[str, ...]
-    fetches: tuple[str, ...]
-    rest: graph_pb2.GraphDef
-    before: tuple[str, ...]
-    after: Mapping[str, str]
 
 
 def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cut:

@@ -11,6 +11,7 @@ input and output: a `Request` is answered by a `Conversion` or a `ServingError`.
 """
 
 import contextlib
+import functools
 import logging
 import os
 import pickle
@@ -29,7 +30,7 @@ from serving.quiet import import_tensorflow
 from serving.servable import EngineOptions, Servable, load
 
 if TYPE_CHECKING:
-    from serving.conversion import Conversion
+    from serving.parts import Conversion
 
 IDLE_S = 10.0
 COMMAND = (sys.executable, "-m", "serving.loader")
@@ -60,22 +61,38 @@ class Loader:
         self._idle_s, self._command = idle_s, command
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._gives_way = False
         self._idle: threading.Timer | None = None
         self._is_closed = False
 
-    def load(self, path: Path, *, tags: Sequence[str], engine: str, options: EngineOptions) -> Servable:
+    def start(self) -> None:
+        """Starts the child, which takes seconds, before there is something to load."""
+        with self._turn, contextlib.suppress(NotStartedError):
+            self._launch(gives_way=False)
+            self._end_when_idle()
+
+    def load(
+        self, path: Path, *, tags: Sequence[str], engine: str, options: EngineOptions, gives_way: bool = True
+    ) -> Servable:
         """As `serving.servable.load`, converted in the child, or in this process where there can be none.
+
+        Args:
+            gives_way: whether the child leaves the processors to this process, as far as it can.
 
         Raises:
             ServingError: as there; UNAVAILABLE where the child ended before it had answered.
         """
+        load_it = functools.partial(load, path, tags=tags, engine=engine, options=options)
         try:
-            return load(path, tags=tags, engine=engine, options=options, convert=self.convert)
+            return load_it(convert=functools.partial(self.convert, gives_way=gives_way))
         except NotStartedError as error:
             log.warning("%s loads in the server's process, which callers may feel: there is no other, %s.", path, error)
-            return load(path, tags=tags, engine=engine, options=options)
+            import_tensorflow()
+            return load_it()
 
-    def convert(self, path: Path, tags: tuple[str, ...], options: EngineOptions) -> "Conversion":
+    def convert(
+        self, path: Path, tags: tuple[str, ...], options: EngineOptions, *, gives_way: bool = True
+    ) -> "Conversion":
         """What `serving.conversion` makes of the SavedModel in `path`.
 
         Raises:
@@ -84,16 +101,19 @@ class Loader:
         """
         with self._turn:
             try:
-                answer = self._ask(Request(path, tags, options))
+                answer = self._ask(Request(path, tags, options), gives_way)
             except BaseException:  # what is left in the pipes would be taken for the next answer
                 self._end()
                 raise
-            self._idle = threading.Timer(self._idle_s, self._end_idle)
-            self._idle.daemon = True
-            self._idle.start()
+            self._end_when_idle()
         if isinstance(answer, ServingError):
             raise answer
         return answer
+
+    def end_child(self) -> None:
+        """Gives the child's memory back; the next conversion starts another."""
+        with self._turn:
+            self._end()
 
     def close(self) -> None:
         """Ends the child, whatever it does; a conversion that waits for it fails, and so does every later one."""
@@ -104,13 +124,12 @@ class Loader:
         with self._turn:
             self._end()
 
-    def _ask(self, request: Request) -> "Conversion | ServingError":
+    def _ask(self, request: Request, gives_way: bool) -> "Conversion | ServingError":
         if self._idle is not None:
             self._idle.cancel()
-        if self._child is None or self._child.poll() is not None:
-            self._end()
-            self._child = launch(self._command)
         child = self._child
+        if child is None or child.poll() is not None or self._gives_way != gives_way:
+            child = self._launch(gives_way)
         if self._is_closed:
             raise ServingError(Code.UNAVAILABLE, "The server is stopping.")
         try:
@@ -119,6 +138,17 @@ class Loader:
             return pickle.load(pipe(child.stdout))
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise ended(child, request.path) from error
+
+    def _launch(self, gives_way: bool) -> subprocess.Popen[bytes]:
+        self._end()
+        self._gives_way = gives_way
+        self._child = launch([*self._command, *(["gives_way"] if gives_way else [])])
+        return self._child
+
+    def _end_when_idle(self) -> None:
+        self._idle = threading.Timer(self._idle_s, self._end_idle)
+        self._idle.daemon = True
+        self._idle.start()
 
     def _end_idle(self) -> None:
         with self._turn:
@@ -187,7 +217,8 @@ def give_way() -> None:
 
 def main() -> int:
     """The child: answers requests until there can be none any more."""
-    give_way()
+    if "gives_way" in sys.argv:
+        give_way()
     with contextlib.suppress(OSError):  # where memory is short, the kernel should end this process, not the server
         Path("/proc/self/oom_score_adj").write_text("1000")
     answers = os.fdopen(os.dup(1), "wb")

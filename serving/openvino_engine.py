@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 from tensorflow.core.framework import graph_pb2
 
-from serving.conversion import Conversion
 from serving.errors import Code, ServingError
-from serving.graph_cut import Cut
 from serving.network import Network
+from serving.parts import Conversion, Cut
 from serving.servable import EngineOptions
 from serving.signature import Arrays, Signature
 from serving.tensorflow_engine import TensorFlowServable, runnable_signatures, trim

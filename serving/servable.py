@@ -10,7 +10,7 @@ from serving.model_config import schedulable_processors
 from serving.signature import Arrays, Signature
 
 if TYPE_CHECKING:
-    from serving.conversion import Conversion
+    from serving.parts import Conversion
 
 
 class Engine(enum.StrEnum):
@@ -128,18 +128,19 @@ def load(
         ServingError: NOT_FOUND where there is no SavedModel or none with these tags; DATA_LOSS where it cannot be
             read; else the code with which TensorFlow refused it.
     """
-    from serving.tensorflow_engine import TensorFlowServable, has_gpu  # TensorFlow takes seconds to import
+    from serving.tensorflow_engine import TensorFlowServable, has_gpu  # TensorFlow's library takes half a second
 
     path, tags, chosen = pathlib.Path(path), tuple(tags), Engine(engine)
-    if chosen is Engine.TENSORFLOW or (chosen is Engine.AUTO and has_gpu()):
+    if chosen is Engine.TENSORFLOW or (chosen is Engine.AUTO and has_gpu(options)):
         return TensorFlowServable(path, tags, options)
-    from serving import conversion
     from serving.openvino_engine import OpenVinoServable
 
     if convert is not None:
         converted = convert(path, tags, options)
         servable = TensorFlowServable(path, tags, options) if converted.needs_tensorflow else None
         return OpenVinoServable(converted, servable, options)
+    from serving import conversion
+
     servable = TensorFlowServable(path, tags, options)
     converted = conversion.convert(servable, options)
     if not converted.needs_tensorflow:

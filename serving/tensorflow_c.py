@@ -9,7 +9,7 @@ Source: tensorflow/c/c_api.h, tf_tensor.h and, for the layout of strings, ctstri
 
 import contextlib
 import ctypes
-import functools
+import importlib.util
 import math
 import struct
 from collections.abc import Iterator
@@ -18,19 +18,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 
 from serving.errors import Code, ServingError
+from serving.tensor_types import BY_DTYPE, BY_NUMBER
 
 CODES = {code.grpc: code for code in Code}
-STRING = tf.string.as_datatype_enum
+STRING = types_pb2.DT_STRING
 STRING_BYTES = 24
 STRING_KINDS = 3  # the lowest two bits of a string's first byte
 SMALL, OFFSET = 0, 2
 write_header = struct.Struct("=II16x").pack_into
 WRITABLE = 0x200  # PyBUF_WRITE
 
-LIBRARY = str(next(Path(tf.sysconfig.get_lib()).glob("libtensorflow_cc*")))
+
+def library() -> str:
+    """The path of TensorFlow's library, found without an import of TensorFlow."""
+    spec = importlib.util.find_spec("tensorflow")
+    folders = (spec and spec.submodule_search_locations) or ()
+    return str(next(path for folder in folders for path in Path(folder).glob("libtensorflow_cc*")))
+
+
+LIBRARY = library()
 LONG = ctypes.CDLL(LIBRARY)  # lets go of the interpreter for each call
 SHORT = ctypes.PyDLL(LIBRARY)  # does not, and so never waits to have it back
 
@@ -98,6 +107,10 @@ run_session = declared(
     *(POINTER(Output), POINTER(c_void_p), c_int, POINTER(Output), POINTER(c_void_p), c_int),
     *(c_void_p, c_int, c_void_p, c_void_p),
 )
+list_devices = declared(LONG, "TF_SessionListDevices", c_void_p, c_void_p, c_void_p)
+device_count = declared(SHORT, "TF_DeviceListCount", c_int, c_void_p)
+device_type = declared(SHORT, "TF_DeviceListType", c_char_p, c_void_p, c_int, c_void_p)
+delete_devices = declared(SHORT, "TF_DeleteDeviceList", None, c_void_p)
 close_session = declared(LONG, "TF_CloseSession", None, c_void_p, c_void_p)
 delete_session = declared(LONG, "TF_DeleteSession", None, c_void_p, c_void_p)
 
@@ -205,15 +218,13 @@ def strings_at(address: int, count: int) -> list[bytes]:
     return found
 
 
-@functools.cache
 def type_number(dtype: np.dtype) -> int:
-    return int(tf.as_dtype(dtype).as_datatype_enum)
+    return STRING if dtype.kind == "S" else BY_DTYPE[dtype].number
 
 
-@functools.cache
 def numpy_type(number: int) -> np.dtype:
     """Raises ServingError where the tensors are no arrays: resources and variants."""
-    found = tf.as_dtype(number)
-    if found in (tf.resource, tf.variant):
-        raise ServingError(Code.INTERNAL, f"The model gives a {found.name}, which cannot be sent.")
-    return np.dtype(found.as_numpy_dtype)
+    row = BY_NUMBER.get(number)
+    if row is None:
+        raise ServingError(Code.INTERNAL, f"The model gives {types_pb2.DataType.Name(number)}, which cannot be sent.")
+    return row.dtype

@@ -10,14 +10,15 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from serving.codec_grpc import to_array
 from serving.errors import Code, ServingError
 from serving.graph_state import has_convolutions, stateful_signatures
 from serving.servable import EngineOptions
 from serving.signature import Arrays, Signature, TensorSpec
+from serving.tensor_types import BY_NUMBER
 from serving.tensorflow_session import GraphSession
 
 
@@ -55,8 +56,11 @@ class TensorFlowServable:
         trim()
 
 
-def has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
+def has_gpu(options: EngineOptions) -> bool:
+    session = GraphSession.of(graph_pb2.GraphDef(), options)
+    devices = session.devices()
+    session.close()
+    return "GPU" in devices
 
 
 def detached(definition: Any) -> Any:
@@ -73,7 +77,8 @@ def runnable_signatures(definitions: Mapping[str, Any]) -> dict[str, Signature]:
 def is_runnable(definition: Any) -> bool:
     """Whether every input and output is one dense tensor; `__saved_model_init_op`, for one, gives none."""
     infos = [*definition.inputs.values(), *definition.outputs.values()]
-    return bool(definition.outputs) and all(info.dtype and info.WhichOneof("encoding") == "name" for info in infos)
+    dense = (info.dtype in BY_NUMBER and info.WhichOneof("encoding") == "name" for info in infos)
+    return bool(definition.outputs) and all(dense)
 
 
 def signature(definition: Any) -> Signature:
@@ -81,14 +86,14 @@ def signature(definition: Any) -> Signature:
         inputs={name: tensor_spec(info) for name, info in definition.inputs.items()},
         outputs={name: tensor_spec(info) for name, info in definition.outputs.items()},
         method_name=definition.method_name,
-        defaults={name: tf.make_ndarray(proto) for name, proto in definition.defaults.items()},
+        defaults={name: to_array(proto, name) for name, proto in definition.defaults.items()},
     )
 
 
 def tensor_spec(info: Any) -> TensorSpec:
     shape = info.tensor_shape
     dims = None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
-    return TensorSpec(np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype), dims)
+    return TensorSpec(BY_NUMBER[info.dtype].dtype, dims)
 
 
 def check_ranks(specs: Mapping[str, TensorSpec], inputs: Arrays) -> None:

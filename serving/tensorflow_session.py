@@ -107,6 +107,15 @@ class GraphSession:
         answers = [c.Tensor(address) for address in fetched if address]
         return [answer.array() for answer in answers]
 
+    def devices(self) -> list[str]:
+        """The types of the devices: "CPU", "GPU"."""
+        with c.checked_status() as status:
+            devices = c.list_devices(self._session, status)
+        with c.checked_status() as status:
+            found = [c.device_type(devices, i, status).decode() for i in range(c.device_count(devices))]
+        c.delete_devices(devices)
+        return found
+
     def close(self) -> None:
         status = c.new_status()  # which nothing can be done about
         c.close_session(self._session, status)

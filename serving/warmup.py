@@ -45,17 +45,28 @@ def replay(servable: Servable, directory: Path, metrics: Metrics, iterations: in
 
 
 def _records(path: Path) -> Iterator[Any]:
-    import tensorflow as tf  # seconds, which a version without records does not need
     from google.protobuf.message import DecodeError
     from tensorflow_serving.apis import prediction_log_pb2
 
     try:
-        for record in tf.compat.v1.io.tf_record_iterator(str(path)):  # tf.data takes 13 ms for five, this 0.2
+        for record in _tf_records(path.read_bytes()):
             yield prediction_log_pb2.PredictionLog.FromString(record)
-    except (tf.errors.OpError, DecodeError) as error:
+    except (OSError, ValueError, DecodeError) as error:
         raise ServingError(
             Code.DATA_LOSS, f"{path} is not a TFRecord file of PredictionLog: {error}. Write it again or remove it."
         ) from error
+
+
+def _tf_records(content: bytes) -> Iterator[bytes]:
+    """Each record has its length before it, both with a checksum after them, which are not looked at: a record that is
+    no PredictionLog is found out, and TensorFlow's own reader needs TensorFlow's Python."""
+    start = 0
+    while start < len(content):
+        first, end = start + 12, start + 12 + int.from_bytes(content[start : start + 8], "little")
+        if end + 4 > len(content):
+            raise ValueError(f"there are {len(content)} bytes where a record ends after {end + 4}")
+        yield content[first:end]
+        start = end + 4
 
 
 def _run(servable: Servable, record: Any) -> None:

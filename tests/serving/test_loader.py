@@ -171,7 +171,7 @@ def statuses(process):
     return {int(line["version"]): line for line in body["model_version_status"]}
 
 
-def test_first_version_loads_in_the_server_and_the_next_in_a_child(serving, versions):
+def test_no_child_is_left_once_the_server_answers_and_the_next_version_has_one(serving, versions):
     process, base_path = serving
     assert not loaders(process.popen.pid)
     start_loading(process, base_path, versions)

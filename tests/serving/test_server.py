@@ -93,6 +93,15 @@ def test_port_in_use_ends_the_start_with_a_sentence(launch, half_plus_two, saved
     assert f"Failed to start server. Error: 0.0.0.0:{port} cannot be listened on" in output
 
 
+@pytest.mark.parametrize("engine", ["tensorflow", "auto"])
+def test_server_runs_tensorflows_library_and_does_without_its_python(launch, saved_model, engine):
+    process = launch("--model_name=m", f"--model_base_path={saved_model()}", f"--engine={engine}").wait_until_started()
+    assert process.predict("m").status_code == 200
+    libraries = pathlib.Path(f"/proc/{process.popen.pid}/maps").read_text()
+    assert "libtensorflow_cc" in libraries
+    assert "_pywrap_tensorflow" not in libraries
+
+
 def resident_bytes(process):
     with open(f"/proc/{process.popen.pid}/statm") as file:
         return int(file.read().split()[1]) * 4096

@@ -117,7 +117,7 @@ def test_a_refusal_has_tensorflows_code_and_words(session_of):
 
 def test_what_cannot_be_sent_is_refused(session_of):
     session = session_of(lambda: tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], name="handle"))
-    with pytest.raises(ServingError, match="resource"):
+    with pytest.raises(ServingError, match="DT_RESOURCE"):
         session.run({}, ["handle:0"])
 
 
