@@ -228,11 +228,10 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> Flags:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if "--help" in arguments:
-        print(f"usage: tensorflow_model_server --flag=value ...\n\n{help_text(Flags)}")
-        raise SystemExit(0)
+        _print_and_end(f"usage: tensorflow_model_server --flag=value ...\n\n{help_text(Flags)}")
     if "--version" in arguments:
-        print(f"TensorFlow ModelServer: convzoo {_version('convzoo')}\nTensorFlow Library: {_version('tensorflow')}")
-        raise SystemExit(0)
+        versions = _version("convzoo"), _version("tensorflow")
+        _print_and_end("TensorFlow ModelServer: convzoo {}\nTensorFlow Library: {}".format(*versions))
     try:
         flags, notices = parse(Flags, arguments)
     except FlagError as error:
@@ -242,6 +241,14 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> Flags:
     if not (flags.port or flags.grpc_socket_path or flags.rest_api_port):
         _refuse("No address to serve on. Give --port, --grpc_socket_path or --rest_api_port.")
     return dataclasses.replace(flags, notices=(*notices, *_without_effect(flags)))
+
+
+def _print_and_end(text: str) -> NoReturn:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `| head` has seen enough; Python would complain once more at its own end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    raise SystemExit(0)
 
 
 def _version(distribution: str) -> str:

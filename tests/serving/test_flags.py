@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import subprocess
 import sys
 
@@ -171,6 +172,15 @@ def test_wrong_command_line_ends_with_one_sentence_and_status_2(arguments, sente
 
 def test_server_may_start_without_models_when_told():
     assert parse_command_line(["--allow_empty_models"]).models() == ()
+
+
+def test_help_whose_reader_has_seen_enough_ends_without_a_word():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", "from serving.flags import parse_command_line; parse_command_line(['--help'])"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=True)
+    os.close(writing)
+    assert ended.stderr == b""
 
 
 def test_help_prints_every_flag_in_80_columns(capsys):
