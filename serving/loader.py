@@ -1,10 +1,11 @@
-"""SavedModels loaded and converted in a process of their own, so that callers of other models hardly feel it.
+"""SavedModels loaded and converted in a process of their own: callers of other models hardly feel it, and the server
+does without TensorFlow's Python.
 
 The freezing of variables and the cutting of the graph hold the interpreter for 10 to 22 ms at a stretch, and the check
-against TensorFlow wants every processor. The child does all this at a low priority. The server's process reads what
-came out of it, compiled networks included: 6 to 9 ms each, mostly without holding the interpreter. What TensorFlow
-itself runs is loaded in the server's process, by TensorFlow's library, which does not hold it either
-(`serving.tensorflow_c`).
+against TensorFlow wants every processor. The child does all this, at a low priority once there are callers. The
+server's process reads what came out of it, compiled networks included: 6 to 9 ms each, mostly without holding the
+interpreter. What TensorFlow itself runs is loaded in the server's process, by TensorFlow's library, which does not hold
+it either (`serving.tensorflow_c`).
 
 The server's end is `Loader`; the child is `python -m serving.loader`. They speak pickles over the child's standard
 input and output: a `Request` is answered by a `Conversion` or a `ServingError`.
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from serving.errors import Code, ServingError
-from serving.quiet import import_tensorflow
+from serving.quiet import import_tensorflow, put_tensorflow_back
 from serving.servable import EngineOptions, Servable, load
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Loader:
             return load_it(convert=functools.partial(self.convert, gives_way=gives_way))
         except NotStartedError as error:
             log.warning("%s loads in the server's process, which callers may feel: there is no other, %s.", path, error)
-            import_tensorflow()
+            put_tensorflow_back()
             return load_it()
 
     def convert(

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 
 from serving.config_protos import MESSAGE, STRING, UINT32, UINT64, Field, message_classes
-from serving.quiet import import_tensorflow
+from serving.quiet import put_tensorflow_back
 
 SERVICE = "tensorflow.ProfilerService"
 TRACERS = ("host_tracer_level", "device_tracer_level", "python_tracer_level")
@@ -59,7 +59,7 @@ class ProfilerService:
 
     async def profile(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         """Traces for `duration_ms` or until Terminate; INTERNAL where another trace runs or nothing can be written."""
-        await asyncio.to_thread(import_tensorflow)  # whose Python the server does without, else
+        await asyncio.to_thread(put_tensorflow_back)
         from tensorflow import errors, profiler
 
         end = asyncio.Event()

@@ -7,25 +7,35 @@ import importlib.util
 import logging
 import os
 import sys
+import threading
 import types
 from collections.abc import Iterator
 
 _protos = types.ModuleType("tensorflow")
+_putting_back = threading.Lock()
 
 
 def leave_out_tensorflow() -> None:
-    """Makes `tensorflow` a package of its protos alone, until `import_tensorflow`. A server runs TensorFlow's library
+    """Makes `tensorflow` a package of its protos alone, until `put_tensorflow_back`. A server runs TensorFlow's library
     (`serving.tensorflow_c`) and needs none of its Python, which takes 2.4 s and 220 MB."""
     if "tensorflow" not in sys.modules and (spec := importlib.util.find_spec("tensorflow")):
         _protos.__spec__, _protos.__path__ = spec, list(spec.submodule_search_locations or ())
         sys.modules["tensorflow"] = _protos
 
 
+def put_tensorflow_back() -> None:
+    """Undoes `leave_out_tensorflow` and imports TensorFlow, with its notes: what a server says must not go nowhere."""
+    with _putting_back:
+        if sys.modules.get("tensorflow") is _protos:
+            del sys.modules["tensorflow"]
+            import tensorflow  # noqa: F401
+
+            gc.freeze()
+
+
 def import_tensorflow() -> None:
     """Imports TensorFlow; its notes from then on about functions of its version 1, which we call on purpose, go
     nowhere."""
-    if sys.modules.get("tensorflow") is _protos:
-        del sys.modules["tensorflow"]
     import_quietly("tensorflow")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

@@ -167,9 +167,8 @@ class Server:
         load_it = functools.partial(self._loader.load, gives_way=self._is_serving())
         loaded = load_it(path, tags=sorted(flags.tags), engine=flags.engine, options=self._engine_options)
         try:
-            if (
-                flags.enable_model_warmup
-            ):  # not by the workers: a first run takes long, and they have other models' calls
+            # Not by the workers: a first run takes long, and they have other models' calls.
+            if flags.enable_model_warmup:
                 warmup.replay(loaded, path, self._metrics, flags.num_request_iterations_for_warmup or 1)
             observe = functools.partial(self._metrics.batch_ran, name, version)
             servable = Batched(loaded, self._workers, self._batching_of(path), observe)
