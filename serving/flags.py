@@ -87,7 +87,7 @@ class Flags:
     per_process_gpu_memory_fraction: float = flag(EXECUTION, 0.0, "share of GPU memory, 0 to 1; 0: as needed")
     enable_signature_method_name_check: bool = flag(EXECUTION, False, "classify and regress need their method_name")
 
-    enable_profiler: bool = flag(OBSERVING, True, "serve tensorflow.ProfilerService, for traces")
+    enable_profiler: bool = flag(OBSERVING, True, "ProfilerService; it writes where callers say")
     monitoring_config_file: str = flag(OBSERVING, "", "text-format MonitoringConfig; metrics on REST")
     request_log: str = flag(OBSERVING, "", "file for a JSON line a request; -: standard output")
     request_log_sampling_rate: float = flag(OBSERVING, 1.0, "share of requests logged, 0 to 1")
@@ -167,7 +167,7 @@ class Flags:
 
     def engine_options(self) -> EngineOptions:
         """How the engines use the machine, with what --tensorflow_session_config_file says where no flag does."""
-        from tensorflow.core.protobuf.config_pb2 import ConfigProto  # seconds, which --help does not need
+        from tensorflow.core.protobuf.config_pb2 import ConfigProto  # which --help does not need
 
         config, path = ConfigProto(), self.tensorflow_session_config_file
         if path:

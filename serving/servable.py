@@ -125,8 +125,8 @@ def load(
         convert: what converts it for OpenVINO in another process; by default this one does.
 
     Raises:
-        ServingError: NOT_FOUND where there is no SavedModel or none with these tags; DATA_LOSS where it cannot be
-            read; else the code with which TensorFlow refused it.
+        ServingError: NOT_FOUND where there is no SavedModel or none with these tags; else the code and the message
+            with which TensorFlow refused it.
     """
     from serving.tensorflow_engine import TensorFlowServable, has_gpu  # TensorFlow's library takes half a second
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
@@ -140,6 +141,23 @@ def test_model_loads_in_this_process_where_no_child_can_start(command, versions,
     assert "loads in the server's process, which callers may feel" in caplog.text
     servable.close()
     loader.close()
+
+
+def test_where_no_child_can_start_a_server_takes_back_the_tensorflow_that_it_left_out(versions):
+    program = f"""
+import pathlib, sys
+from serving.quiet import leave_out_tensorflow
+leave_out_tensorflow()
+from serving.loader import Loader
+from serving.servable import DEFAULT_OPTIONS
+loader = Loader(command=("/no/such/python",))
+path = pathlib.Path({str(versions / "1")!r})
+servable = loader.load(path, tags=("serve",), engine="openvino", options=DEFAULT_OPTIONS)
+print(servable.engine_report["serving_default"], "tensorflow.python" in sys.modules)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("openvino: within ")
+    assert ended.stdout.endswith(" True\n")
 
 
 def test_closed_loader_loads_nothing(versions):
