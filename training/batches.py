@@ -67,16 +67,17 @@ class Batches:
 
     def batch(self, indices, seed):
         images = tf.gather(self.images, indices)
-        if self.recipe.flips != "none":
-            images = tf.where(self.is_flipped(indices, seed)[:, None, None, None], images[:, :, ::-1], images)
-        if self.recipe.shift:
-            images = shift(images, self.recipe.shift, tf.random.experimental.stateless_fold_in(seed, 2))
+        if self.recipe.flips != "none" or self.recipe.shift:
+            shift_seed = tf.random.experimental.stateless_fold_in(seed, 2)
+            images = moved(images, self.is_flipped(indices, seed), self.recipe.shift, shift_seed)
         if self.recipe.cutout:
             images = cutout(images, self.recipe.cutout, self.mean, tf.random.experimental.stateless_fold_in(seed, 3))
         return images, tf.one_hot(tf.gather(self.labels, indices), self.num_classes)
 
     def is_flipped(self, indices, seed):
         """Whether each image is mirrored at the step of `seed`, bool [B]."""
+        if self.recipe.flips == "none":
+            return tf.zeros_like(indices, "bool")
         if self.recipe.flips == "alternating":
             is_odd_epoch = seed[1] // self.steps % 2 == 1
             return tf.gather(self.flipped_first, indices) != is_odd_epoch
@@ -88,13 +89,23 @@ def resized(images, size):
     return tf.cast(tf.round(tf.image.resize(images, size, "area")), "uint8")
 
 
-def shift(images, pixels, seed):
-    """Each image moved by -pixels..pixels down and right, with its mirrored edge let in."""
+def moved(images, is_flipped, pixels, seed):
+    """Each image mirrored where `is_flipped`, bool [B], then moved by -pixels..pixels down and right, its mirrored edge
+    let in.
+
+    Both are one choice of rows and one of columns: a seventh of the time of tf.reverse, tf.where and tf.pad.
+    """
     count, height, width, _ = tf.unstack(tf.shape(images))
-    padded = tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]], "REFLECT")
-    offsets = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * pixels + 1, tf.int32)
-    rows = tf.gather(padded, offsets[0] + tf.range(height), axis=1, batch_dims=1)
-    return tf.gather(rows, offsets[1] + tf.range(width), axis=2, batch_dims=1)
+    offsets = tf.random.stateless_uniform((2, count, 1), seed, -pixels, pixels + 1, tf.int32)
+    rows = reflected(offsets[0] + tf.range(height), height)
+    columns = reflected(offsets[1] + tf.range(width), width)
+    columns = tf.where(is_flipped[:, None], width - 1 - columns, columns)
+    return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+
+
+def reflected(places, length):
+    """`places` with those outside of 0..`length` - 1 mirrored at its ends."""
+    return length - 1 - tf.abs(length - 1 - tf.abs(places))
 
 
 def cutout(images, size, color, seed):

@@ -101,8 +101,22 @@ def test_no_flips_leave_every_image_as_it_is():
 
 
 def test_shift_moves_each_image_by_every_distance_up_to_the_limit():
-    got = batches.shift(gradient(), 2, (0, 1)).numpy()
+    never = np.zeros(400, bool)
+    got = batches.moved(gradient(), never, 2, (0, 1)).numpy()
     assert set(got[:, 0, 2, 0]) == {0, 10, 20, 30, 40}
+
+
+def test_shifted_images_are_windows_of_the_flipped_images_with_their_mirrored_edge():
+    random = np.random.default_rng(0)
+    images, is_flipped = random.integers(0, 256, (64, 5, 7, 3), np.uint8), random.random(64) < 0.5
+    got = batches.moved(images, is_flipped, 3, (0, 1)).numpy()
+    seen = set()
+    for image, mirrored, moved in zip(images, is_flipped, got, strict=True):
+        padded = np.pad(image[:, ::-1] if mirrored else image, ((3, 3), (3, 3), (0, 0)), "reflect")
+        places = [(y, x) for y in range(7) for x in range(7) if (padded[y : y + 5, x : x + 7] == moved).all()]
+        assert len(places) == 1
+        seen.update(places)
+    assert len(seen) > 20  # of 49
 
 
 def test_cutout_hides_one_whole_square_of_each_image_wherever_one_fits():
