@@ -11,6 +11,7 @@ import numpy as np
 
 from serving.errors import Code, ServingError
 from serving.model_config import BatchingParameters
+from serving.servable import Cancellable
 from serving.signature import Arrays
 
 
@@ -46,7 +47,7 @@ def join(requests: Sequence[Arrays], rules: BatchingParameters) -> Arrays:
         size = sum(len(array) for array in arrays)
         missing = next((allowed for allowed in rules.allowed_batch_sizes if allowed >= size), size) - size
         if missing:
-            arrays.append(np.repeat(arrays[0][:1], missing, axis=0))
+            arrays.append(np.repeat(next((array for array in arrays if len(array)), arrays[0])[:1], missing, axis=0))
         joined[name] = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
     return joined
 
@@ -71,17 +72,17 @@ def with_equal_rows(name: str, arrays: Sequence[np.ndarray], rules: BatchingPara
     return padded
 
 
-def split(outputs: Arrays, sizes: Sequence[int]) -> list[Arrays]:
-    """The answers of requests with these sizes; rows of padding are left over.
+def split(outputs: Arrays, sizes: Sequence[int], total: int) -> list[Arrays]:
+    """The answers of requests with these sizes to a batch of `total` rows; what is left over is padding.
 
     Raises:
-        ServingError: FAILED_PRECONDITION where an output does not have a row for each.
+        ServingError: FAILED_PRECONDITION where an output does not have a row for each of the batch's.
     """
     ends = list(itertools.accumulate(sizes))
     for name, array in outputs.items():
         if array.ndim == 0:
             raise ServingError(Code.FAILED_PRECONDITION, f"Batched output tensor '{name}' has 0 dimensions")
-        if len(array) < ends[-1]:
+        if len(array) != total:
             raise ServingError(
                 Code.FAILED_PRECONDITION,
                 f"Batched output tensor '{name}' has {len(array)} rows: its 0th dimension does not equal the sum of "
@@ -91,9 +92,14 @@ def split(outputs: Arrays, sizes: Sequence[int]) -> list[Arrays]:
 
 
 class Pieces:
-    """A request run in several batches: each piece is told its answer, and the last one tells the whole."""
+    """A request run in several batches: each piece is told its answer, and the last one tells the whole.
+
+    Attributes:
+        waiting: the pieces' own requests, once they are made; all are cancelled with the whole.
+    """
 
     def __init__(self, count: int, done: Callable[[Arrays | ServingError], None]) -> None:
+        self.waiting: Sequence[Cancellable] = ()
         self._answers: list[Arrays | ServingError | None] = [None] * count
         self._done = done
         self._left = count
@@ -103,6 +109,10 @@ class Pieces:
         for i in range(len(self._answers)):
             yield lambda answer, i=i: self._tell(i, answer)  # type: ignore[misc]
 
+    def cancel(self) -> None:
+        for waiting in self.waiting:
+            waiting.cancel()
+
     def _tell(self, i: int, answer: Arrays | ServingError) -> None:
         with self._lock:
             self._answers[i] = answer
@@ -111,4 +121,11 @@ class Pieces:
                 return
         failed = next((answer for answer in self._answers if isinstance(answer, ServingError)), None)
         parts = [answer for answer in self._answers if isinstance(answer, dict)]
-        self._done(failed or {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        self._done(failed or rejoined(parts))
+
+
+def rejoined(parts: Sequence[Arrays]) -> Arrays | ServingError:
+    try:
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    except ValueError as error:
+        return ServingError(Code.INTERNAL, f"The parts of the request have answers that do not fit together: {error}.")

@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -11,6 +12,8 @@ from serving.errors import Code, ServingError
 from serving.model_config import BatchingParameters
 from serving.signature import Arrays
 from serving.workers import Workers
+
+log = logging.getLogger(__name__)
 
 Answer = Arrays | ServingError
 Done = Callable[[Answer], None]
@@ -112,10 +115,13 @@ class Queues:
         """Runs one batch; whether there is another to run."""
         with self._lock:
             batch, late = self._take(queue)
-        for waiting in late:
-            waiting.done(waiting.refusal())
-        if batch:
-            self._run_batch(key, batch)
+        try:
+            for waiting in late:
+                waiting.done(waiting.refusal())
+            if batch:
+                self._run_batch(key, batch)
+        except Exception:  # what waits in this queue must still get its turn
+            log.exception("A batch ended early.")
         with self._lock:
             queue.running -= 1
             if self._starts(key, queue):

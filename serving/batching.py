@@ -20,7 +20,7 @@ from serving.batch_queue import Answer, Done, Queues, Waiting
 from serving.errors import Code, ServingError
 from serving.independence import Independence
 from serving.model_config import BatchingParameters
-from serving.servable import Servable, batches_at_a_time
+from serving.servable import Cancellable, Servable, batches_at_a_time
 from serving.signature import Arrays, Signature
 from serving.workers import Workers
 
@@ -99,7 +99,7 @@ class Batched:
 
     def submit(
         self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None, done: Done
-    ) -> Waiting:
+    ) -> Cancellable:
         """Starts what `run` does and returns; `done` is called with the answer, in a worker's thread.
 
         Raises:
@@ -124,12 +124,12 @@ class Batched:
                 f"Task size {rows} is larger than maximum input batch size {self._rules.max_batch_size}",
             )
         pieces = batch_arrays.Pieces(-(-rows // most), done)
-        parts = [
+        pieces.waiting = parts = [
             Waiting(batch_arrays.part(inputs, start, start + most), min(most, rows - start), deadline_s, piece)
             for start, piece in zip(range(0, rows, most), pieces, strict=True)
         ]
         self._queues.put((signature_name, names, ()), parts)
-        return parts[0]
+        return pieces
 
     def close(self) -> None:
         """As `Servable.close`, after the batches that still run for callers who have given up."""
@@ -153,12 +153,18 @@ class Batched:
                 self._idle.notify_all()
 
     def _may_batch(self, name: str) -> bool:
-        """Naturally, what has free rows in and out and keeps no state; by the rules, what can have rows at all."""
+        """Naturally, what has free rows in and out, keeps no state, and has outputs whose size is not up to the values
+        of the inputs; by the rules, what can have rows at all."""
         inputs, outputs = self.signatures[name].inputs.values(), self.signatures[name].outputs.values()
         if not self._is_natural:
             return bool(inputs) and all(spec.shape is None or spec.shape[:1] == (None,) for spec in inputs)
-        has_rows = all(spec.shape is not None and spec.shape[:1] == (None,) for spec in (*inputs, *outputs))
-        return bool(inputs) and has_rows and name not in self.stateful
+        shapes = [spec.shape for spec in (*inputs, *outputs)]
+        if not inputs or name in self.stateful or not all(shape and shape[0] is None for shape in shapes):
+            return False
+        has_free_inputs, has_free_outputs = (
+            any(None in (spec.shape or ())[1:] for spec in specs) for specs in (inputs, outputs)
+        )
+        return has_free_inputs or not has_free_outputs
 
     def _run_alone(self, signature_name: str, outputs: tuple[str, ...], request: Waiting) -> bool:
         if request.is_late(time.monotonic()):
@@ -170,7 +176,10 @@ class Batched:
     def _run_batch(self, key: Any, batch: list[Waiting]) -> None:
         signature_name, outputs, _ = key
         started_s = time.monotonic()
-        answers = self._answers(signature_name, outputs, batch)
+        try:
+            answers = self._answers(signature_name, outputs, batch)
+        except Exception as error:
+            answers = [internal(error)] * len(batch)
         rows = sum(request.rows for request in batch)
         self._observe(signature_name, rows, [started_s - request.since_s for request in batch])
         for request, answer in zip(batch, answers, strict=True):
@@ -187,9 +196,9 @@ class Batched:
             if isinstance(answer, ServingError):
                 # One request's fault is not its neighbours'.
                 return [answer] if len(batch) == 1 else self._apart(signature_name, outputs, batch)
-            if len(batch) == 1 and not self._rules.allowed_batch_sizes:
+            if len(batch) == 1 and self._is_natural:
                 return [answer]
-            return batch_arrays.split(answer, [request.rows for request in batch])
+            return batch_arrays.split(answer, [request.rows for request in batch], batch_arrays.rows(joined))
         except ServingError as error:
             return [error] * len(batch)
 
@@ -204,8 +213,7 @@ class Batched:
         except ServingError as error:
             return error
         except Exception as error:
-            log.exception("A model failed inside the server.")
-            return ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+            return internal(error)
 
     def _is_independent(self, signature_name: str, outputs: tuple[str, ...], batch: Sequence[Waiting]) -> bool:
         found = self._independence.setdefault((signature_name, outputs), Independence())
@@ -217,6 +225,12 @@ class Batched:
             if found.reason:
                 log.info("Requests for %s run apart: %s.", signature_name, found.reason)
         return found.is_known and not found.reason
+
+
+def internal(error: Exception) -> ServingError:
+    """What a caller is told of an error that is the server's or the model's own; the log has the rest."""
+    log.error("A model failed inside the server.", exc_info=error)
+    return ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
 
 
 def natural_rules() -> BatchingParameters:

@@ -3,7 +3,7 @@
 Source: classifier.cc and regressor.cc of TensorFlow Serving.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -35,8 +35,11 @@ def _error(message: str) -> ServingError:
     return ServingError(Code.INVALID_ARGUMENT, message)
 
 
-def classification(outputs: Mapping[str, np.ndarray], num_examples: int) -> Classification:
+def classification(outputs: Mapping[str, np.ndarray], num_examples: int, known: Iterable[str] = ()) -> Classification:
     """The outputs `classes` and `scores` of a classify signature, checked.
+
+    Args:
+        known: all that the signature has, for the refusal.
 
     Raises:
         ServingError: FAILED_PRECONDITION, there is neither; INVALID_ARGUMENT, wrong shape or dtype.
@@ -46,7 +49,7 @@ def classification(outputs: Mapping[str, np.ndarray], num_examples: int) -> Clas
         raise ServingError(
             Code.FAILED_PRECONDITION,
             'Expected classification signature outputs to contain at least one of "classes" or "scores". '
-            f"Outputs: {', '.join(sorted(outputs))}.",
+            f"Outputs: {', '.join(sorted(known or outputs))}.",
         )
     if classes is not None:
         _check("classes", classes, _STRING, num_examples)
@@ -68,8 +71,11 @@ def _check(name: str, array: np.ndarray, dtype: np.dtype, num_examples: int) -> 
         raise _error(f"Expected {name} output batch size of {num_examples}. Got: {len(array)}")
 
 
-def regression(outputs: Mapping[str, np.ndarray], num_examples: int) -> np.ndarray:
+def regression(outputs: Mapping[str, np.ndarray], num_examples: int, known: Iterable[str] = ()) -> np.ndarray:
     """The output `outputs` of a regress signature, checked: float32 [N].
+
+    Args:
+        known: all that the signature has, for the refusal.
 
     Raises:
         ServingError: FAILED_PRECONDITION, it is not there; INVALID_ARGUMENT, wrong shape or dtype.
@@ -78,7 +84,8 @@ def regression(outputs: Mapping[str, np.ndarray], num_examples: int) -> np.ndarr
     if values is None:
         raise ServingError(
             Code.FAILED_PRECONDITION,
-            f'No regression outputs found in SignatureDef: expected "outputs". Outputs: {", ".join(sorted(outputs))}.',
+            'No regression outputs found in SignatureDef: expected "outputs". '
+            f"Outputs: {', '.join(sorted(known or outputs))}.",
         )
     if values.ndim not in (1, 2) or values.shape[1:] not in ((), (1,)):
         raise _error(

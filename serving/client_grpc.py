@@ -29,7 +29,8 @@ class GrpcTransport:
     def __init__(self, url: str, timeout_s: float) -> None:
         self.url, self.timeout_s = url, timeout_s
         parts = urlsplit(url)
-        address = f"{parts.hostname}:{parts.port or 8500}"
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        address = f"{host}:{parts.port or 8500}"
         if parts.scheme == "grpcs":
             self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(), CHANNEL_OPTIONS)
         else:

@@ -71,7 +71,10 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
         raise _error(name, f"Shape {shape} is not that of a tensor of at most {MAX_RANK} dimensions.")
     count = math.prod(shape)
     if count == 0:
-        return np.empty(shape, row.dtype)
+        try:
+            return np.empty(shape, row.dtype)
+        except ValueError as error:  # no elements, but sizes whose product overflows
+            raise _error(name, f"Shape {shape} is too large.") from error
     content = proto.tensor_content
     if content and row.dtype == _STRING:
         return _strings(_split_strings(content, count, name)).reshape(shape)
@@ -124,7 +127,7 @@ def _split_strings(content: bytes, count: int, name: str) -> list[bytes]:
     for _ in range(count):
         size = shift = 0
         while True:
-            if at >= len(content):
+            if at >= len(content) or shift > 63:
                 raise _error(name, f"The content ends before the lengths of {count} strings.")
             byte = content[at]
             at += 1
@@ -212,7 +215,10 @@ def serialize_examples(request: Examples) -> np.ndarray:
 def _example(features: Features) -> bytes:
     example = example_pb2.Example()
     for name, values in features.items():
-        feature = example.features.feature[name]
+        try:
+            feature = example.features.feature[name]
+        except UnicodeEncodeError as error:
+            raise ServingError(Code.INVALID_ARGUMENT, f"Feature name {name!r} is no UTF-8.") from error
         if not values:
             continue
         if isinstance(values[0], bytes):

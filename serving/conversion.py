@@ -7,6 +7,8 @@ signature that cannot be cut, or whose network answers otherwise, stays with Ten
 A `Conversion` can be pickled, its compiled networks included: `serving.loader` makes them beside the server.
 """
 
+import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,13 +21,15 @@ from tensorflow.python.grappler import tf_optimizer
 
 from serving.engine_check import UnequalError, check
 from serving.graph_cut import Graph, cut
-from serving.graph_nodes import NotCutError, node_of
-from serving.graph_state import sharing_signatures
+from serving.graph_nodes import NotCutError
+from serving.graph_state import node_of, sharing_signatures
 from serving.network import Network
 from serving.parts import Conversion, Cut, Part
 from serving.servable import EngineOptions
 from serving.tensorflow_engine import TensorFlowServable
 from serving.tensorflow_session import GraphSession
+
+LACKS_TENSORS = "tensorflow: it names tensors that the graph does not have, so that no call of it can succeed"
 
 
 class Variables(NamedTuple):
@@ -56,15 +60,24 @@ def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
 
 
 def kept_whole(servable: TensorFlowServable) -> dict[str, str]:
-    """The signatures that write variables, and those that read what these may write, each with its report."""
+    """The signatures that name what is not there, that write variables, and that read what these may write, each with
+    its report."""
+    wrong = dict.fromkeys(filter(functools.partial(lacks_tensors, servable), servable.signatures), LACKS_TENSORS)
     if not servable.stateful:
-        return {}
+        return wrong
     whole = servable.graph_session.graph_def()
     sharing = sharing_signatures(whole, servable.signatures, servable.signature_defs, servable.stateful)
     return {
+        **wrong,
         **dict.fromkeys(servable.stateful, "tensorflow: it keeps state"),
         **dict.fromkeys(sharing, "tensorflow: another signature may write its variables"),
     }
+
+
+def lacks_tensors(servable: TensorFlowServable, name: str) -> bool:
+    definition = servable.signature_defs[name]
+    tensors = (info.name for info in (*definition.inputs.values(), *definition.outputs.values()))
+    return not all(map(servable.graph_session.has, tensors))
 
 
 def frozen_graph(servable: TensorFlowServable, names: Sequence[str]) -> graph_pb2.GraphDef:
@@ -104,18 +117,17 @@ def compile_each(
     cuts: Mapping[str, Cut], graph: graph_pb2.GraphDef, options: EngineOptions
 ) -> tuple[dict[str, Part], dict[str, str]]:
     """The parts of the signatures whose networks answer as `graph` does on TensorFlow, and the report on all."""
-    reference = GraphSession.of(graph, options)
     networks: dict[Any, tuple[Network | None, str]] = {}
     parts, report = {}, {}
-    for name, found in cuts.items():
-        # Equal networks are shared where they are fed in equal shapes: one for images of any size is compiled apart.
-        key = found.key, *map(reference.shape, found.feeds)
-        if key not in networks:
-            networks[key] = checked_network(found, reference, options)
-        network, report[name] = networks[key]
-        if network is not None:
-            parts[name] = Part(found._replace(network=graph_pb2.GraphDef()), network)
-    reference.close()
+    with contextlib.closing(GraphSession.of(graph, options)) as reference:
+        for name, found in cuts.items():
+            # Equal networks are shared where they are fed in equal shapes: that for images of any size is another.
+            key = found.key, *map(reference.shape, found.feeds)
+            if key not in networks:
+                networks[key] = checked_network(found, reference, options)
+            network, report[name] = networks[key]
+            if network is not None:
+                parts[name] = Part(found._replace(network=graph_pb2.GraphDef()), network)
     return parts, report
 
 

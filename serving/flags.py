@@ -20,17 +20,17 @@ from serving.model_config import (
     MonitoringConfig,
     SslConfig,
     from_models_root,
+    local_path,
     parse_batching_parameters,
     parse_model_config_file,
     parse_monitoring_config,
     parse_ssl_config,
     schedulable_processors,
 )
-from serving.servable import EngineOptions
+from serving.servable import Engine, EngineOptions
 
 MODELS, LIFECYCLE, GRPC, REST = "Models", "Loading and versions", "gRPC", "REST"
 BATCHING, EXECUTION, OBSERVING = "Batching", "Execution", "Watching"
-ENGINES = ("auto", "tensorflow", "openvino")
 
 
 def _four_threads_per_processor() -> int:
@@ -129,8 +129,9 @@ class Flags:
         """--saved_model_tags as a set."""
         return frozenset(self.saved_model_tags.split(","))
 
-    def models(self) -> tuple[ModelConfig, ...]:
-        """The models to serve, read anew from --model_config_file or --models_root where one is given.
+    def models(self) -> tuple[ModelConfig, ...] | None:
+        """The models to serve, read anew from --model_config_file or --models_root where one is given; None where the
+        file says nothing, as while it is being written.
 
         Raises:
             ServingError: the file or the folder is missing or wrong.
@@ -140,9 +141,7 @@ class Flags:
         if self.models_root:
             return from_models_root(self.models_root)
         if self.model_base_path:
-            is_uri = "://" in self.model_base_path
-            base_path = self.model_base_path if is_uri else os.path.abspath(self.model_base_path)
-            return (ModelConfig(self.model_name, base_path),)
+            return (ModelConfig(self.model_name, os.path.abspath(local_path(self.model_base_path))),)
         return ()
 
     def batching_parameters(self) -> BatchingParameters | None:
@@ -190,6 +189,9 @@ def _refusals(flags: Flags) -> Iterator[tuple[str, bool]]:
     yield f"--port and --rest_api_port must differ, both are {flags.port}.", 0 < flags.port == flags.rest_api_port
     for name in ("grpc_max_threads", "rest_api_num_threads", "rest_api_timeout_in_ms"):
         yield f"--{name} must be at least 1, got {getattr(flags, name)}.", getattr(flags, name) < 1
+    session = ("session", "intra_op", "inter_op")
+    for name in ("num_load_threads", "num_unload_threads", *(f"tensorflow_{kind}_parallelism" for kind in session)):
+        yield f"--{name} must be at least 0, got {getattr(flags, name)}.", getattr(flags, name) < 0
     for name in ("per_process_gpu_memory_fraction", "request_log_sampling_rate"):
         yield f"--{name} is from 0 to 1, got {getattr(flags, name)}.", not 0 <= getattr(flags, name) <= 1
     yield (
@@ -204,9 +206,9 @@ def _refusals(flags: Flags) -> Iterator[tuple[str, bool]]:
         "--rest_api_enable_tls needs --ssl_config_file, which holds the key and the certificate.",
         flags.rest_api_enable_tls and not flags.ssl_config_file,
     )
-    close = difflib.get_close_matches(flags.engine, ENGINES, n=1)
+    close = difflib.get_close_matches(flags.engine, list(Engine), n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    yield f"--engine is one of {', '.join(ENGINES)}, got {flags.engine!r}.{hint}", flags.engine not in ENGINES
+    yield f"--engine is one of {', '.join(Engine)}, got {flags.engine!r}.{hint}", flags.engine not in list(Engine)
     wrong = [pair for pair in flags.grpc_channel_arguments.split(",") if pair and not re.match("[^=]+=", pair)]
     yield f"--grpc_channel_arguments is written name=value,name=value; got {','.join(wrong)!r}.", bool(wrong)
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 
-from serving.graph_nodes import NotCutError, dtypes, node_of, op_def, output_dtypes, reach, split, unique
+from serving.graph_nodes import NotCutError, dtypes, op_def, output_dtypes, reach, split, unique
+from serving.graph_state import node_of
 from serving.parts import Cut
 
 PRODUCTS = {
@@ -134,7 +135,7 @@ class Graph:
                 done.add(name)
                 stack.append((name, True))
                 inputs = [tensor for tensor in self.nodes[name].input if through_controls or tensor[0] != "^"]
-                stack.extend((node_of(tensor.lstrip("^")), False) for tensor in reversed(inputs))
+                stack.extend((node_of(tensor), False) for tensor in reversed(inputs))
         return order
 
     def users(self, live: Iterable[str]) -> dict[str, list[str]]:
@@ -142,7 +143,7 @@ class Graph:
         found: dict[str, list[str]] = {name: [] for name in live}
         for name in live:
             for tensor in self.nodes[name].input:
-                found[node_of(tensor.lstrip("^"))].append(name)
+                found[node_of(tensor)].append(name)
         return found
 
     def is_foreign(self, name: str) -> bool:

@@ -17,10 +17,6 @@ def split(tensor: str) -> tuple[str, int]:
     return name, int(port or 0)
 
 
-def node_of(tensor: str) -> str:
-    return tensor.partition(":")[0]
-
-
 def unique(items: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(items))
 

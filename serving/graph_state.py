@@ -47,7 +47,9 @@ def needed(names: Iterable[str], nodes: Mapping[str, Any], functions: Mapping[st
     stack, seen = list(names), set(names)
     called: set[str] = set()
     while stack:
-        node = nodes[stack.pop()]
+        node = nodes.get(stack.pop())
+        if node is None:  # a signature may name what is not there
+            continue
         yield from with_called(node, functions, called)
         sources = [node_of(tensor) for tensor in node.input]
         stack += [name for name in sources if name not in seen]
@@ -67,4 +69,5 @@ def with_called(node: Any, functions: Mapping[str, Iterable[Any]], called: set[s
 
 
 def node_of(tensor: str) -> str:
+    """The node that gives a tensor, or that an input such as "^node" waits for."""
     return tensor.lstrip("^").partition(":")[0]

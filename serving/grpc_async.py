@@ -10,7 +10,7 @@ import asyncio
 import tempfile
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
@@ -57,9 +57,13 @@ class GrpcServer:
 
     def stop(self, grace_s: float) -> None:
         """Takes no more calls, waits up to `grace_s` for those in flight, and ends."""
-        for front in self.fronts:
-            front.stop(grace_s)
-        self.call(self.server.stop(grace_s))
+        stopped = self.schedule(self.server.stop(grace_s))
+        closing = [threading.Thread(target=front.stop, args=(grace_s,)) for front in self.fronts]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()
+        stopped.result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -67,8 +71,12 @@ class GrpcServer:
         self._folder.cleanup()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Runs it in the event loop, from another thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        """Runs it in the event loop, from another thread, which must hold no lock that the loop's calls may want."""
+        return self.schedule(coroutine).result()
+
+    def schedule(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Has the event loop run it, after all that were scheduled before."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
 
 class AsyncPredictionService(PredictionService):

@@ -10,6 +10,7 @@ core-ms, of which the engine needs 0.43; with `grpc.aio` 0.95, and 32 callers go
 
 import functools
 import inspect
+import logging
 import queue
 import threading
 import time
@@ -30,6 +31,8 @@ from serving.grpc_api import PredictionService, deadline_s, status_of
 from serving.model_config import schedulable_processors
 from serving.servable import Cancellable, QueuedServable
 from serving.signature import Arrays
+
+log = logging.getLogger(__name__)
 
 CALLS_AT_ONCE = 64
 MAX_STREAMS = 2**31 - 1  # gRPC's own servers set no limit
@@ -97,12 +100,15 @@ class GrpcFront:
     def _read(self) -> None:
         while (events := self._front.recv_batch_details(CALLS_AT_ONCE)) is not None:
             for _, call_id, method_id, payload, _, details in events:
-                if payload is None or details is None:  # the caller has left, or its deadline has passed
-                    self._give_up(call_id)
-                elif self._is_stopping:
-                    self._fail(call_id, grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
-                else:
-                    self._begin(call_id, method_id, payload, details[2])
+                try:
+                    if payload is None or details is None:  # the caller has left, or its deadline has passed
+                        self._give_up(call_id)
+                    elif self._is_stopping:
+                        self._fail(call_id, grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
+                    else:
+                        self._begin(call_id, method_id, payload, details[2])
+                except Exception:  # this thread is every caller's
+                    log.exception("A gRPC call failed inside the server.")
 
     def _begin(self, call_id: int, method_id: int, payload: bytes, remaining_s: float | None) -> None:
         parse, answer, is_coroutine = self._methods[method_id]
@@ -149,7 +155,10 @@ class GrpcFront:
 
     def _write(self) -> None:
         while (finish := self._answers.get()) is not None:
-            finish()
+            try:
+                finish()
+            except Exception:  # as in `_read`
+                log.exception("A gRPC call failed inside the server.")
 
     def _finish(self, call: "_Call", coroutine: Coroutine[Submit, Any, Message], answer: Answer) -> None:
         self._advance(call, coroutine.throw if isinstance(answer, Exception) else coroutine.send, answer)
@@ -181,7 +190,8 @@ class GrpcFront:
             self._idle.set()
 
     def _fail(self, call_id: int, code: grpc.StatusCode, message: str) -> None:
-        self._front.fail(call_id, code.value[0], message)
+        # A file's name in it need not be UTF-8.
+        self._front.fail(call_id, code.value[0], message.encode("utf-8", "replace").decode())
 
 
 def serialized(message: Message) -> bytes | Exception:

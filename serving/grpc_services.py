@@ -66,7 +66,7 @@ def _add_health(server: GrpcServer, models: Models, is_ready: Callable[[], bool]
     def tell(version: Version | None = None) -> None:
         names = {*models.statuses(), *([version.name] if version else ())}
         serving = {**{name: models.is_available(name) for name in names}, **dict.fromkeys(WHOLE_SERVER, is_ready())}
-        server.call(set_all(serving))
+        server.schedule(set_all(serving))  # under the models' lock, for which calls in the loop may wait
 
     async def set_all(serving: Mapping[str, bool]) -> None:
         for name, is_serving in serving.items():

@@ -6,6 +6,7 @@ import numpy as np
 
 from serving.errors import Code, ServingError
 
+FORMATS = ("JPEG", "PNG", "GIF", "BMP")  # as `encoded` takes; others of Pillow's start programs
 MODES = {1: "L", 3: "RGB"}
 
 
@@ -32,10 +33,11 @@ def decode_image(data: bytes, shape: tuple[int | None, ...], dtype: np.dtype) ->
             f"A picture fits an input of 1 or 3 channels; this input has {channels}. Send numbers.",
         )
     try:
-        picture = PIL.Image.open(io.BytesIO(data)).convert(MODES[channels])
+        picture = PIL.Image.open(io.BytesIO(data), formats=FORMATS).convert(MODES[channels])
     except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+        why = "" if isinstance(error, PIL.UnidentifiedImageError) else f": {error}"
         raise ServingError(
-            Code.INVALID_ARGUMENT, f"The {len(data)} bytes sent are no JPEG, PNG, GIF or BMP picture: {error}."
+            Code.INVALID_ARGUMENT, f"The {len(data)} bytes sent are no JPEG, PNG, GIF or BMP picture{why}."
         ) from error
     size = (width or picture.width, height or picture.height)
     if picture.size != size:

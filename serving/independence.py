@@ -34,7 +34,8 @@ class Independence:
                 if all(equal(request, trial[0]) for request in trial):
                     continue
                 try:
-                    self.reason = difference(joined([run(request) for request in trial]), run(joined(trial)))
+                    apart = [run(request) for request in trial]
+                    self.reason = uneven(apart) or difference(joined(apart), run(joined(trial)))
                     self.is_known = True
                     return
                 except ServingError:  # indices out of range, images that do not decode
@@ -57,6 +58,15 @@ def random_requests(like: Arrays) -> list[Arrays]:
 
 def equal(one: Arrays, other: Arrays) -> bool:
     return all(np.array_equal(array, other[name]) for name, array in one.items())
+
+
+def uneven(answers: Sequence[Arrays]) -> str:
+    """The output whose rows are not of one shape over all requests, if there is one: no batch can hold them."""
+    for name in answers[0]:
+        shapes = {answer[name].shape[1:] if answer[name].ndim else None for answer in answers}
+        if len(shapes) > 1 or None in shapes:
+            return f"output {name!r} of each request has a shape of its own"
+    return ""
 
 
 def difference(apart: Arrays, together: Arrays) -> str:

@@ -77,7 +77,7 @@ def classify(
     if check_method_name:
         _check_method_name(servable, signature_name, "classification", CLASSIFY_METHOD)
     outputs = _run_examples(servable, signature_name, examples, CLASSIFY_OUTPUTS, deadline_s)
-    return classification(outputs, len(examples))
+    return classification(outputs, len(examples), servable.signatures[signature_name].outputs)
 
 
 def regress(
@@ -96,7 +96,7 @@ def regress(
     if check_method_name:
         _check_method_name(servable, signature_name, "regression", REGRESS_METHOD)
     outputs = _run_examples(servable, signature_name, examples, REGRESS_OUTPUTS, deadline_s)
-    return regression(outputs, len(examples))
+    return regression(outputs, len(examples), servable.signatures[signature_name].outputs)
 
 
 def multi_inference(

@@ -237,11 +237,13 @@ def main() -> int:
         path, tags, options = requests.get()
         answer: Conversion | ServingError
         try:
-            servable = TensorFlowServable(path, tags, options, optimize=False)
-            answer = convert(servable, options)
-            servable.close()
+            with contextlib.closing(TensorFlowServable(path, tags, options, optimize=False)) as servable:
+                answer = convert(servable, options)
         except ServingError as error:
             answer = error
+        except Exception as error:
+            traceback.print_exc()
+            answer = ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
         pickle.dump(answer, answers)
         answers.flush()
 

@@ -104,12 +104,14 @@ class Metrics:
         self.warmup_latency.labels(path, code.name).observe(seconds * 1e6)
         self.warmup_records_read.labels(path).inc(records)
 
-    def batch_ran(self, name: str, version: int, signature_name: str, size: int, waits_s: list[float]) -> None:
+    def batch_ran(
+        self, pool: str, name: str, version: int, signature_name: str, size: int, waits_s: list[float]
+    ) -> None:
         """One run of a batch: how many examples it held and how long each of its requests had waited."""
         labels = (name, str(version), signature_name)
         self.wrapped_run_count.inc()
         self.batch_size.labels(*labels).observe(size)
-        queued, waited = self.queuing_latency.labels("batch_threads"), self.queue_seconds.labels(*labels)
+        queued, waited = self.queuing_latency.labels(pool), self.queue_seconds.labels(*labels)
         for wait_s in waits_s:
             queued.observe(wait_s * 1e6)
             waited.observe(wait_s)
@@ -123,7 +125,8 @@ class Metrics:
             metric.remove_by_labels({"model_name": name, "version": str(version)})
 
     def total(self, name: str) -> int:
-        """The sum of a counter over its labels; 0 for a name that is none."""
+        """The sum of a counter over its labels, with slashes or colons in its name; 0 for a name that is none."""
+        name = name.replace("/", ":")
         samples = (sample for metric in self._registry.collect() for sample in metric.samples)
         return int(sum(sample.value for sample in samples if sample.name in (name, f"{name}_total")))
 

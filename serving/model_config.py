@@ -76,7 +76,8 @@ def _model(proto: model_server_config_pb2.ModelConfig) -> ModelConfig:
     name = proto.name
     if not name or "/" in name or ":" in name:
         raise _invalid(f'Expected a model name without "/" and ":", as URLs carry it; got name="{name}"')
-    if not (os.path.isabs(proto.base_path) or re.match(r"[A-Za-z][\w+.-]*://", proto.base_path)):
+    base_path = local_path(proto.base_path)
+    if not os.path.isabs(base_path) or "\0" in base_path:
         raise _invalid(
             f"Expected model {name} to have an absolute path or URI; got base_path()={proto.base_path}",
         )
@@ -85,7 +86,20 @@ def _model(proto: model_server_config_pb2.ModelConfig) -> ModelConfig:
             f"No request-logger-creator provided. Model {name} has a logging_config: remove it, "
             "and start the server with --request_log=PATH to log requests."
         )
-    return ModelConfig(name, proto.base_path, _policy(proto), dict(proto.version_labels), _platform(proto))
+    return ModelConfig(name, base_path, _policy(proto), dict(proto.version_labels), _platform(proto))
+
+
+def local_path(base_path: str) -> str:
+    """`base_path` without "file://".
+
+    Raises:
+        ServingError: INVALID_ARGUMENT where it is a URI of another kind.
+    """
+    if re.match(r"(?!file://)[A-Za-z][\w+.-]*://", base_path):
+        raise _invalid(
+            f"{base_path} is not on this machine, as a served model must be. Mount it as a folder, or copy it."
+        )
+    return base_path.removeprefix("file://")
 
 
 def _platform(proto: model_server_config_pb2.ModelConfig) -> str:
@@ -121,9 +135,10 @@ def _policy(proto: model_server_config_pb2.ModelConfig) -> VersionPolicy:
             return Latest(policy.latest.num_versions or 1)
 
 
-def parse_model_config_file(text: str, path: str) -> tuple[ModelConfig, ...]:
-    """The models of a --model_config_file, given its text; `path` is named in errors."""
-    return from_proto(parse_text(text, model_server_config_pb2.ModelServerConfig(), path))
+def parse_model_config_file(text: str, path: str) -> tuple[ModelConfig, ...] | None:
+    """The models of a --model_config_file, given its text, None where that holds nothing; `path` is named in errors."""
+    config = parse_text(text, model_server_config_pb2.ModelServerConfig(), path)
+    return from_proto(config) if config.WhichOneof("config") else None
 
 
 def from_json(body: bytes) -> tuple[ModelConfig, ...]:
@@ -136,11 +151,15 @@ def from_json(body: bytes) -> tuple[ModelConfig, ...]:
         config = json_format.Parse(body, model_server_config_pb2.ModelServerConfig())
     except json_format.ParseError as error:
         raise _invalid(f"The body is no ModelServerConfig in JSON: {error}") from error
+    if not config.WhichOneof("config"):
+        raise _invalid('The body has no model_config_list. Send {"model_config_list": {"config": [...]}}, or nothing.')
     return from_proto(config)
 
 
 def from_models_root(path: str) -> tuple[ModelConfig, ...]:
     """One model for each folder in `path` that holds integer version directories, named as the folder; by name.
+
+    Folders whose names hold a colon or are not UTF-8 are left out.
 
     Raises:
         ServingError: NOT_FOUND where `path` is no folder.
@@ -148,8 +167,13 @@ def from_models_root(path: str) -> tuple[ModelConfig, ...]:
     root = Path(path).absolute()
     if not root.is_dir():
         raise ServingError(Code.NOT_FOUND, f"{path}: No such folder. It should hold <model>/<integer version>/.")
-    folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and ":" not in folder.name)
+    folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and _can_be_asked_for(folder.name))
     return tuple(ModelConfig(folder.name, str(folder)) for folder in folders if _has_versions(folder))
+
+
+def _can_be_asked_for(name: str) -> bool:
+    """REST ends a model's name at a colon, and gRPC's messages hold UTF-8 alone."""
+    return ":" not in name and name.encode("utf-8", "replace") == os.fsencode(name)
 
 
 def _has_versions(folder: Path) -> bool:

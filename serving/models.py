@@ -59,13 +59,9 @@ class Models:
             return name in self.by_name and bool(self.by_name[name].available())
 
     def _labelled(self, name: str, model: Model | None, label: str) -> int:
-        if model is None:
-            raise self._not_found(name, None, [])
-        if label not in model.labels:
-            known = ", ".join(model.labels) or "none"
-            raise ServingError(
-                Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}. Labels of {name}: {known}."
-            )
+        if model is None or label not in model.labels:
+            known = f"Labels of {name}: {', '.join(model.labels) or 'none'}." if model else f"There is no model {name}."
+            raise ServingError(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}. {known}")
         return model.labels[label]
 
     def _not_found(self, name: str, version: int | None, available: list[int]) -> ServingError:

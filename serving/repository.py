@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving.errors import Code, ServingError
-from serving.model_config import ModelConfig
+from serving.model_config import ModelConfig, Specific
 from serving.models import Models
 from serving.servable import QueuedServable
 from serving.storage import fingerprint, versions_on_disk, wanted_versions
@@ -40,7 +40,7 @@ class Options:
     allow_version_labels_for_unavailable_models: bool = False
 
 
-Loader = Callable[[str, int, Path], QueuedServable]
+Load = Callable[[str, int, Path], QueuedServable]
 Listener = Callable[[Version], None]
 
 
@@ -56,7 +56,7 @@ class Repository:
 
     def __init__(
         self,
-        load: Loader,
+        load: Load,
         options: Options | None = None,
         on_change: Listener = lambda version: None,
         clock: Callable[[], float] = time.monotonic,
@@ -84,7 +84,7 @@ class Repository:
                 self.models.by_name.setdefault(name, Model(config)).config = config
             for name, model in self.models.by_name.items():
                 if name not in by_name:
-                    model.config, model.labels = None, {}
+                    model.config, model.labels, model.wanted = None, {}, {}
         self.poll()
 
     def configs(self) -> tuple[ModelConfig, ...]:
@@ -92,14 +92,17 @@ class Repository:
             return tuple(model.config for model in self.models.by_name.values() if model.config)
 
     def replace(self, configs: Iterable[ModelConfig], stop: Callable[[], bool] = lambda: False) -> None:
-        """Applies `configs` and returns once every model of them can be asked, labels included, or `stop()` says so.
+        """Applies `configs` and returns once every new model and every version with a label can be asked, by its label
+        too, or `stop()` says so.
 
         Raises:
             ServingError: as `wait_until_loaded` and `assign_labels`.
         """
         configs = tuple(configs)
+        known = {config.name for config in self.configs()}
         self.apply(configs)
-        self.wait_until_loaded([config.name for config in configs], stop)
+        self.wait_until_loaded([config.name for config in configs if config.name not in known], stop)
+        self.wait_until_loaded([config.name for config in configs if config.name in known], stop, labelled_only=True)
         self.assign_labels()
 
     def assign_labels(self) -> None:
@@ -121,16 +124,26 @@ class Repository:
             for model in self.models.by_name.values():
                 model.labels = dict(model.config.version_labels) if model.config else {}
 
-    def wait_until_loaded(self, names: Sequence[str], stop: Callable[[], bool] = lambda: False) -> None:
+    def wait_until_loaded(
+        self,
+        names: Sequence[str],
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        with_retries: bool = True,
+        labelled_only: bool = False,
+    ) -> None:
         """Returns when every one of `names` has its wanted versions available, or `stop()` says so.
 
+        Args:
+            with_retries: whether a version that failed is waited for while it is to be tried again.
+            labelled_only: whether to wait for those versions only that the configuration gives a label.
+
         Raises:
-            ServingError: a version's own, once its retries are used up.
+            ServingError: that of a version which is not waited for any more.
         """
-        with self._changed:
-            while not self._stopping and not stop():
-                waiting = [name for name in names if self._still_loading(name)]
-                if not waiting:
+        while not stop():
+            with self._changed:
+                if self._stopping or not any(self._still_loading(name, with_retries, labelled_only) for name in names):
                     return
                 self._changed.wait(0.2)
 
@@ -152,18 +165,13 @@ class Repository:
         for name, config in [(config.name, config) for config in self.configs()]:
             try:
                 found = wanted_versions(versions_on_disk(config.base_path), config.version_policy)
-            except OSError as error:  # storage that is away for a while must not unload what is served
+            except (OSError, ValueError) as error:  # storage that is away for a while must not unload what is served
                 log.warning("Model %r: %s cannot be read (%s); nothing changes.", name, config.base_path, error)
                 continue
             with self._changed:
                 model = self.models.by_name[name]
                 if not found and (model.wanted or not model.versions):
-                    log.warning(
-                        "Model %r: no version under %s. Did you forget to name your leaf directory as a number "
-                        "(eg. '/1/')?",
-                        name,
-                        config.base_path,
-                    )
+                    log.warning("Model %r: %s", name, nothing_found(config))
                 model.wanted = found
         self._retry_rewritten()
         self._reconcile()
@@ -179,10 +187,13 @@ class Repository:
                 self._dirty = False
                 if self._stopping:
                     return
-            if self._clock() >= next_poll_s:
-                self.poll()
-                next_poll_s = self._clock() + poll_wait_s
-            self._reconcile()
+            try:
+                if self._clock() >= next_poll_s:
+                    next_poll_s = self._clock() + poll_wait_s
+                    self.poll()
+                self._reconcile()
+            except Exception:  # or no version would be found any more
+                log.exception("A look at the models failed; the next one follows.")
 
     def _reconcile(self) -> None:
         with self._changed:
@@ -196,6 +207,10 @@ class Repository:
                         version.retry_at_s = None
                         self._move(version, State.LOADING)
                         self._loaders.submit(self._load_version, model, version)
+                for number, version in model.versions.items():
+                    if version.retry_at_s is not None and number not in wanted:
+                        version.retry_at_s = None
+                        self._move(version, State.END)
                 replaced = not wanted or any(number in wanted for number in model.available())
                 for number in model.available():
                     if number not in wanted and replaced:
@@ -250,7 +265,10 @@ class Repository:
         """Lets a version that failed load again at once when its directory has changed since: it was being copied."""
         with self._changed:
             failed = [
-                v for m in self.models.by_name.values() for v in m.versions.values() if v.error and not v.servable
+                version
+                for model in self.models.by_name.values()
+                for number, version in model.versions.items()
+                if version.error and not version.servable and model.config and number in model.wanted
             ]
         for version in failed:
             if version.retry_at_s is None and version.state is not State.END:
@@ -280,17 +298,27 @@ class Repository:
         self._changed.notify_all()
         self._on_change(version)
 
-    def _still_loading(self, name: str) -> bool:
+    def _still_loading(self, name: str, with_retries: bool, labelled_only: bool) -> bool:
         model = self.models.by_name[name]
+        labelled = model.config.version_labels.values() if model.config else ()
         if not model.wanted:
-            return model.config is not None
-        for number in model.wanted:
-            version = model.versions[number]
-            if version.state is State.END and version.error:
+            return model.config is not None and not labelled_only
+        numbers = [number for number in model.wanted if number in labelled or not labelled_only]
+        versions = [model.versions.get(number) for number in numbers]  # None: found on disk this moment
+        for version in versions:
+            if version and version.error and (version.state is State.END or not with_retries):
                 raise version.error
-        return any(model.versions[number].state is not State.AVAILABLE for number in model.wanted)
+        return any(version is None or version.state is not State.AVAILABLE for version in versions)
 
     def _forget_ended(self, model: Model, wanted: Mapping[int, Path]) -> None:
         ended = [n for n, v in sorted(model.versions.items()) if v.state is State.END and n not in wanted]
         for number in ended[:-ENDED_VERSIONS_KEPT]:
             del model.versions[number]
+
+
+def nothing_found(config: ModelConfig) -> str:
+    """What to say where a model has none of the versions that it is to have."""
+    if isinstance(config.version_policy, Specific):
+        numbers = ", ".join(map(str, config.version_policy.versions))
+        return f"no version {numbers} under {config.base_path}, and its policy asks for no other."
+    return f"no version under {config.base_path}. Did you forget to name your leaf directory as a number (eg. '/1/')?"

@@ -40,7 +40,7 @@ UNLOAD = re.compile(r"/v1/models/(?P<name>[^/:]+):unload", re.IGNORECASE)
 READY_MODEL = re.compile(r"/v2/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?/ready")
 
 MAX_INFLATED_BYTES = 100 * 2**20
-LARGE_BODY_BYTES = 2**16  # 0.2 ms to read, in which the event loop answers nobody else
+LARGE_BODY_BYTES = 2**16  # numbers of 0.2 ms to read, in which the event loop answers nobody else
 MAX_INT64 = 2**63 - 1
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -64,7 +64,8 @@ class RestApi:
     """The ASGI application.
 
     Args:
-        executor: threads for bodies of LARGE_BODY_BYTES and for all but predict; the event loop does the rest.
+        executor: threads for bodies of LARGE_BODY_BYTES, compressed or with pictures, and for all but predict; the
+            event loop does the rest.
         is_ready: whether every configured model can be asked and the server is not stopping.
         reload: applies a configuration, None for "look at the files again", and waits until it is loaded.
         unload: takes one model out of the configuration.
@@ -108,7 +109,9 @@ class RestApi:
         target = f"{path}?{query}" if query else path
         try:
             if request.method == "POST" and (match := PREDICTION.fullmatch(target)):
-                body = _inflated(await request.body(), request.headers.get("content-encoding", ""))
+                body = await request.body()
+                if "gzip" in request.headers.get("content-encoding", ""):
+                    body = await self._in_thread(_inflated, body)
                 if match["api"].lower() == "predict":
                     return _json(await self._predict(match, body))
                 return _json(await self._in_thread(self._classify_or_regress, match, body))
@@ -122,7 +125,7 @@ class RestApi:
     async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
         with Call(self._observer, "predict", "REST", len(body)) as call:
             deadline_s = time.monotonic() + self._options.timeout_s
-            if len(body) < LARGE_BODY_BYTES:
+            if len(body) < LARGE_BODY_BYTES and b'"b64"' not in body:
                 version, spec, inputs, rows = self._decoded(call, match, body)
             else:
                 version, spec, inputs, rows = await self._in_thread(self._decoded, call, match, body)
@@ -225,7 +228,7 @@ class RestApi:
         if match := READY_MODEL.fullmatch(path):
             name = unquote(match["name"])
             try:
-                with self._models.acquire(name, int(match["version"]) if match["version"] else None) as version:
+                with self._models.acquire(name, _version_number(match["version"])) as version:
                     return _json(orjson.dumps({"name": name, "version": str(version.version), "ready": True}))
             except ServingError as error:
                 return _json(orjson.dumps({"name": name, "ready": False, "error": error.message}), error.code.http)
@@ -250,12 +253,17 @@ def _spec(match: re.Match[str], document: codec_rest.Document) -> ModelSpec:
 
 
 def _model_of(match: re.Match[str]) -> tuple[str, int | None, str | None]:
-    version = None
-    if match["version"]:
-        version = int(match["version"])
-        if version > MAX_INT64:
-            raise ServingError(Code.INVALID_ARGUMENT, f"Failed to convert version: {match['version']} to numeric.")
-    return unquote(match["name"]), version, unquote(match["label"]) if match["label"] else None
+    label = unquote(match["label"]) if match["label"] else None
+    return unquote(match["name"]), _version_number(match["version"]), label
+
+
+def _version_number(digits: str | None) -> int | None:
+    if digits is None:
+        return None
+    short = digits.lstrip("0") or "0"
+    if len(short) > len(str(MAX_INT64)) or int(short) > MAX_INT64:  # Python reads no more than 4,300 digits
+        raise ServingError(Code.INVALID_ARGUMENT, f"Failed to convert version: {digits} to numeric.")
+    return int(short)
 
 
 def _status_line(status: VersionStatus) -> codec_rest.VersionStatus:
@@ -271,9 +279,7 @@ def _models_body(models: Mapping[str, list[VersionStatus]]) -> bytes:
     return orjson.dumps({"models": lines}, option=orjson.OPT_INDENT_2)
 
 
-def _inflated(body: bytes, encoding: str) -> bytes:
-    if "gzip" not in encoding:
-        return body
+def _inflated(body: bytes) -> bytes:
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         inflated = inflate.decompress(body, MAX_INFLATED_BYTES)

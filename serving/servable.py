@@ -1,5 +1,6 @@
 """A loaded SavedModel version: arrays in, arrays out, whichever engine runs it."""
 
+import contextlib
 import enum
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -135,15 +136,19 @@ def load(
         return TensorFlowServable(path, tags, options)
     from serving.openvino_engine import OpenVinoServable
 
-    if convert is not None:
-        converted = convert(path, tags, options)
-        servable = TensorFlowServable(path, tags, options) if converted.needs_tensorflow else None
+    converted = (convert or _convert_here)(path, tags, options)
+    servable = TensorFlowServable(path, tags, options) if converted.needs_tensorflow else None
+    try:
         return OpenVinoServable(converted, servable, options)
-    from serving import conversion
+    except BaseException:
+        if servable is not None:
+            servable.close()
+        raise
 
-    servable = TensorFlowServable(path, tags, options)
-    converted = conversion.convert(servable, options)
-    if not converted.needs_tensorflow:
-        servable.close()
-        servable = None
-    return OpenVinoServable(converted, servable, options)
+
+def _convert_here(path: pathlib.Path, tags: tuple[str, ...], options: EngineOptions) -> "Conversion":
+    from serving import conversion
+    from serving.tensorflow_engine import TensorFlowServable
+
+    with contextlib.closing(TensorFlowServable(path, tags, options, optimize=False)) as servable:
+        return conversion.convert(servable, options)

@@ -1,12 +1,13 @@
 """The server: flags to a running gRPC and REST service, and its end.
 
 The ports open when every configured model can be asked, as TensorFlow Serving's do. SIGTERM and SIGINT stop the
-intake, let what is in flight finish, unload, and exit with status 0.
+intake, let what is in flight finish, unload, and exit with status 0; a second one ends the process at once.
 """
 
 import concurrent.futures
 import functools
 import logging
+import os
 import signal
 import socket
 import sys
@@ -32,7 +33,8 @@ from serving.workers import Workers
 
 log = logging.getLogger(__name__)
 
-STOP_GRACE_S = 30.0
+STOP_GRACE_S = 30.0  # for calls in flight
+STOP_REST_S = 5.0  # for what comes after them
 
 
 class Server:
@@ -67,7 +69,7 @@ class Server:
         Raises:
             ServingError: the configuration is wrong, a model cannot load, or a port cannot be had.
         """
-        configs = self._flags.models()
+        configs = self._flags.models() or ()
         self.repository.apply(configs)
         if self._flags.models_root and not configs:
             log.warning("%s holds no model yet; each will be served once it is there.", self._flags.models_root)
@@ -88,8 +90,11 @@ class Server:
         """Ends the intake, finishes what is in flight, unloads every model."""
         self._stopping.set()
         self._on_health = lambda version: None
-        for close in self._opened:
-            close()
+        closing = [threading.Thread(target=close) for close in self._opened]  # each waits for its own calls
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()
         self._executor.shutdown()
         self.repository.apply(())  # so that a load which the loader's end breaks off is no failure
         self._loader.close()
@@ -107,7 +112,9 @@ class Server:
 
     def reload(self, configs: Sequence[ModelConfig] | None) -> None:
         """Makes `configs` (None: what the flags' file or folder says now) the configuration and waits for it."""
-        self.repository.replace(self._flags.models() if configs is None else configs, self._stopping.is_set)
+        configs = self._flags.models() if configs is None else configs
+        if configs is not None:
+            self.repository.replace(configs, self._stopping.is_set)
 
     def unload(self, name: str) -> None:
         """Takes one model out of the configuration, until it is reloaded.
@@ -170,11 +177,19 @@ class Server:
             # Not by the workers: a first run takes long, and they have other models' calls.
             if flags.enable_model_warmup:
                 warmup.replay(loaded, path, self._metrics, flags.num_request_iterations_for_warmup or 1)
-            observe = functools.partial(self._metrics.batch_ran, name, version)
-            servable = Batched(loaded, self._workers, self._batching_of(path), observe)
-        except ServingError:
+            batching = self._batching_of(path)
+            pool = (batching or BatchingParameters).thread_pool_name
+            observe = functools.partial(self._metrics.batch_ran, pool, name, version)
+            servable = Batched(loaded, self._workers, batching, observe)
+        except BaseException:
             loaded.close()
             raise
+        for signature_name in servable.signature_defs.keys() - servable.signatures.keys() - {"__saved_model_init_op"}:
+            log.warning(
+                "Signature %r of %r is not served: an input or output of it is no tensor of a type that can be sent.",
+                signature_name,
+                name,
+            )
         for signature_name, report in servable.engine_report.items():
             log.info("Version %d of %r runs %s on %s", version, name, signature_name, report)
         self._metrics.load_seconds.labels(name, str(version)).set(time.perf_counter() - started_s)
@@ -200,7 +215,7 @@ class Server:
         there = [config.name for config in configs if self.repository.models.by_name[config.name].wanted]
         for name in there:
             try:
-                self.repository.wait_until_loaded([name], self._stopping.is_set)
+                self.repository.wait_until_loaded([name], self._stopping.is_set, with_retries=False)
             except ServingError as error:
                 log.error("Model %r is not served: %s", name, error.message)
         try:
@@ -216,15 +231,27 @@ class Server:
             wait_s = flags.file_system_poll_wait_seconds
         if wait_s <= 0:
             return
-        current = self.repository.configs()
+        current, failed = self.repository.configs(), ""
         while not self._stopping.wait(wait_s):
             try:
                 configs = flags.models()
-                if configs != current:
-                    current = configs
-                    self.reload(configs)
+                if configs is None or configs == current:
+                    continue
+                if flags.models_root:  # without labels, for which the other waits
+                    self.repository.apply(configs)
+                else:
+                    self.repository.replace(configs, functools.partial(self._is_outdated, configs))
+                current, failed = configs, ""
             except ServingError as error:
-                log.error("The configuration was not changed: %s", error.message)
+                if error.message != failed:
+                    log.error("The new configuration is not served whole: %s", error.message)
+                failed = error.message
+            except Exception:  # such as a disk's; or no later change would be seen
+                log.exception("The configuration could not be read or served.")
+
+    def _is_outdated(self, configs: Sequence[ModelConfig]) -> bool:
+        """Whether nobody wants `configs` any more."""
+        return self._stopping.is_set() or self._flags.models() not in (None, configs)
 
 
 def _repository_options(flags: Flags) -> Options:
@@ -259,6 +286,18 @@ def _wait_for_a_signal(stopping: threading.Event) -> None:
         signal.set_wakeup_fd(-1)
 
 
+def _end_anyway_after(seconds: float) -> None:
+    """A model that does not come to an end cannot be stopped, and must not keep the process."""
+
+    def end() -> None:
+        log.error("A call has not ended after %d seconds; the server ends without it.", seconds)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; 0 after an orderly end, 255 when it cannot start."""
     leave_out_tensorflow()
@@ -275,8 +314,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     # process, as TensorFlow's engine has them, callers' p99 was 34 to 37 ms at the usual 5 ms, and 18 at this.
     sys.setswitchinterval(0.0005)
     stopping = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        if stopping.is_set():  # somebody will not wait
+            os._exit(128 + number)
+        stopping.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, stop)
     server = None
     try:
         server = Server(flags, stopping, loader)
@@ -286,6 +331,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 255
     _wait_for_a_signal(stopping)
     log.info("Stopping: what is in flight finishes first.")
+    _end_anyway_after(STOP_GRACE_S + STOP_REST_S)
     server.stop()
     return 0
 

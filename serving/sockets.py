@@ -40,6 +40,8 @@ def bind_grpc(server: GrpcServer, flags: Flags, tls: SslConfig | None) -> list[s
     Raises:
         ServingError: UNAVAILABLE when one of them cannot be had.
     """
+    if tls:
+        tls_context(tls)  # which says what is wrong with them; gRPC would not
     addresses = [f"0.0.0.0:{flags.port}"] if flags.port else []
     if flags.grpc_socket_path:
         addresses.append(f"unix:{flags.grpc_socket_path}")
@@ -80,16 +82,22 @@ class RestServer:
 
 
 def tls_context(tls: SslConfig) -> ssl.SSLContext:
-    """A server's context from PEM texts."""
+    """A server's context from PEM texts.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT where they are none, or the key is not the certificate's.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:  # the ssl module reads keys from files alone
         key, cert = Path(folder, "key.pem"), Path(folder, "cert.pem")
         for path, text in ((key, tls.server_key), (cert, tls.server_cert)):
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
                 file.write(text)
-        context.load_cert_chain(cert, key)
+        with _pem_errors("server_key and server_cert"):
+            context.load_cert_chain(cert, key)
     if tls.custom_ca:
-        context.load_verify_locations(cadata=tls.custom_ca)
+        with _pem_errors("custom_ca"):
+            context.load_verify_locations(cadata=tls.custom_ca)
     if tls.client_verify:
         context.verify_mode = ssl.CERT_REQUIRED
     return context
@@ -108,6 +116,17 @@ def _listen(port: int) -> socket.socket:
         if socket.has_dualstack_ipv6():
             return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=REST_BACKLOG)
         return socket.create_server(("0.0.0.0", port), backlog=REST_BACKLOG)
+
+
+@contextlib.contextmanager
+def _pem_errors(fields: str):  # type: ignore[no-untyped-def]
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"{fields} of --ssl_config_file: no PEM that fits together ({error.reason or error}).",
+        ) from error
 
 
 @contextlib.contextmanager

@@ -3,7 +3,9 @@
 Source: TensorFlow Serving's file_system_storage_path_source.
 """
 
+import contextlib
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -11,11 +13,12 @@ from serving.model_config import All, Latest, Specific
 
 log = logging.getLogger(__name__)
 
+MAX_VERSION = 2**63 - 1
 Fingerprint = frozenset[tuple[str, int, int]]
 
 
 def versions_on_disk(base_path: str) -> dict[int, Path]:
-    """{version: directory} for every child of `base_path` whose name is an integer; other names are ignored.
+    """{version: directory} for every child of `base_path` whose name is an integer of 64 bits; others are ignored.
 
     Raises:
         OSError: `base_path` does not exist or cannot be read.
@@ -25,6 +28,8 @@ def versions_on_disk(base_path: str) -> dict[int, Path]:
         if not re.fullmatch(r"[0-9]+", child.name) or not child.is_dir():
             continue
         version = int(child.name)
+        if version > MAX_VERSION:
+            continue
         if version in found:
             log.warning("%s and %s are both version %d; %s is served.", found[version], child, version, child)
         found[version] = child
@@ -44,10 +49,10 @@ def wanted_versions(found: dict[int, Path], policy: Latest | All | Specific) -> 
 def fingerprint(directory: Path) -> Fingerprint:
     """(path, size in bytes, modification time in ns) of every file below: equal twice means nobody wrote between."""
     seen = set()
-    for path in directory.rglob("*"):
-        try:
-            stat = path.stat()
-        except FileNotFoundError:  # renamed away between the listing and the look
-            continue
-        seen.add((str(path), stat.st_size, stat.st_mtime_ns))
+    for folder, folders, files in os.walk(directory):  # passes over what it cannot list
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):  # renamed away between the listing and the look
+                stat = os.stat(path)
+                seen.add((path, stat.st_size, stat.st_mtime_ns))
     return frozenset(seen)

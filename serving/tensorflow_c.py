@@ -33,10 +33,17 @@ WRITABLE = 0x200  # PyBUF_WRITE
 
 
 def library() -> str:
-    """The path of TensorFlow's library, found without an import of TensorFlow."""
+    """The path of TensorFlow's library, found without an import of TensorFlow.
+
+    Raises:
+        ImportError: there is none.
+    """
     spec = importlib.util.find_spec("tensorflow")
     folders = (spec and spec.submodule_search_locations) or ()
-    return str(next(path for folder in folders for path in Path(folder).glob("libtensorflow_cc*")))
+    for folder in folders:
+        for path in Path(folder).glob("libtensorflow_cc*"):
+            return str(path)
+    raise ImportError(f"No libtensorflow_cc in {', '.join(folders) or 'any tensorflow'}. Install tensorflow 2.21 anew.")
 
 
 LIBRARY = library()
@@ -219,7 +226,7 @@ def strings_at(address: int, count: int) -> list[bytes]:
 
 
 def type_number(dtype: np.dtype) -> int:
-    return STRING if dtype.kind == "S" else BY_DTYPE[dtype].number
+    return BY_DTYPE[dtype].number
 
 
 def numpy_type(number: int) -> np.dtype:

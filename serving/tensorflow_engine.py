@@ -5,6 +5,7 @@ come out as they do there. The session is TensorFlow's own (`serving.tensorflow_
 cast feeds, check shapes that the kernels may well take, and rewrite the messages.
 """
 
+import contextlib
 import ctypes
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,13 @@ class TensorFlowServable:
         self, path: pathlib.Path, tags: Sequence[str], options: EngineOptions, *, optimize: bool = True
     ) -> None:
         self.graph_session, meta_graph = GraphSession.load(path, tags, options, optimize=optimize)
+        try:
+            self._describe(meta_graph)
+        except BaseException:  # a signature of tensors that the graph lacks, for one
+            self.graph_session.close()
+            raise
+
+    def _describe(self, meta_graph: Any) -> None:
         self.signature_defs: Mapping[str, Any] = {
             name: detached(definition) for name, definition in meta_graph.signature_def.items()
         }
@@ -57,10 +65,8 @@ class TensorFlowServable:
 
 
 def has_gpu(options: EngineOptions) -> bool:
-    session = GraphSession.of(graph_pb2.GraphDef(), options)
-    devices = session.devices()
-    session.close()
-    return "GPU" in devices
+    with contextlib.closing(GraphSession.of(graph_pb2.GraphDef(), options)) as session:
+        return "GPU" in session.devices()
 
 
 def detached(definition: Any) -> Any:

@@ -35,7 +35,7 @@ class VersionStatus(NamedTuple):
 
 @dataclass(eq=False)
 class Version:
-    """One version of a model. As a context manager it is what `Repository.acquire` lends to a request."""
+    """One version of a model. As a context manager it is what `Models.acquire` lends to a request."""
 
     name: str
     version: int

@@ -1,8 +1,11 @@
 """The threads that run batches: jobs in the order in which they came, one turn each."""
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 
 class Workers:
@@ -30,7 +33,15 @@ class Workers:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            while job():
+            while _is_unfinished(job):
                 if not self._jobs.empty():
                     self._jobs.put(job)
                     break
+
+
+def _is_unfinished(job: Callable[[], bool]) -> bool:
+    try:
+        return job()
+    except Exception:  # the thread has other models' jobs to do
+        log.exception("A job failed inside the server.")
+        return False

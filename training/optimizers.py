@@ -50,7 +50,8 @@ class SGD(keras.optimizers.SGD):
         score_rate: multiplies the learning rate of the layer that gives the class scores.
         lookahead_steps: of the whole training, for lookahead (https://arxiv.org/abs/1907.08610); None for none. Every
             LOOKAHEAD_EVERY steps the weights are replaced by their running mean, which after step t of T keeps
-            0.95^LOOKAHEAD_EVERY (t / T)^3 of what it was; at the end they stay at the mean.
+            0.95^LOOKAHEAD_EVERY (t / T)^3 of what it was; at the end they stay at the mean. It begins as what the
+            weights are at its first step.
     """
 
     def __init__(self, *args, norm_bias_rate=1.0, score_rate=1.0, lookahead_steps=None, **kwargs):
@@ -84,6 +85,7 @@ class SGD(keras.optimizers.SGD):
         is_last = ops.equal(step, self.lookahead_steps)
         is_due = ops.logical_or(ops.equal(step % LOOKAHEAD_EVERY, 0), is_last)
         kept = ops.where(is_last, ops.cast(1, variable.dtype), kept)
+        kept = ops.where(ops.less_equal(step, LOOKAHEAD_EVERY), ops.cast(0, variable.dtype), kept)
         self.assign(mean, ops.where(is_due, kept * mean + (1 - kept) * variable, mean))
         self.assign(variable, ops.where(is_due, mean, variable))
 

@@ -36,6 +36,8 @@ class Doubler:
         "counted": signature({"x": (None, None)}, {"y": (None, None)}),
         "fixed": signature({"x": (1, None)}, {"y": (1, None)}),
         "scalar": signature({"x": ()}, {"y": ()}),
+        "broken": signature({"x": (None, None)}, {"y": (None, None)}),
+        "found": signature({"x": (None,)}, {"y": (None, None)}),
     }
 
     def __init__(self):
@@ -49,6 +51,8 @@ class Doubler:
         self.batches.append((signature_name, x))
         self.entered.release()
         assert self.gate.wait(TIMEOUT_S)
+        if signature_name == "broken":
+            raise KeyError("lost")
         if (x == 13).any():
             raise ServingError(Code.INVALID_ARGUMENT, "Thirteen is not doubled here.")
         if signature_name == "sum":
@@ -231,6 +235,25 @@ def test_failure_of_another_kind_is_internal(make, caplog):
     assert "A model failed inside the server." in caplog.text
 
 
+def test_signature_whose_answers_sizes_are_up_to_the_values_runs_its_requests_apart(make, doubler, held):
+    answers = held(make())
+    for value in (1, 2, 3):
+        answers.ask([value], "found")
+    doubler.gate.set()
+    assert answers.all()[-3:] == [[2], [4], [6]]
+    assert doubler.sizes("found") == [1, 1, 1]
+
+
+def test_failure_of_another_kind_answers_every_request_of_a_batch_and_the_next_one(make, doubler, held):
+    answers = held(make(threads=1), name="broken")
+    answers.ask([[2]], "broken")
+    answers.ask([[3]], "broken")
+    doubler.gate.set()
+    answers.all()
+    answers.ask([[4]], "broken")
+    assert [(answer.code, answer.message) for answer in answers.all()[-3:]] == [(Code.INTERNAL, "KeyError: 'lost'")] * 3
+
+
 def test_busy_signature_does_not_starve_another(make, doubler, held):
     batched = make(threads=1, max_batch_size=2, num_batch_threads=1)
     answers = held(batched, 1)
@@ -333,6 +356,24 @@ def test_large_request_is_split_where_asked(make, doubler):
     rows = f32([[1], [2], [3], [4], [5], [6], [7]])
     assert np.array_equal(batched.run("double", {"x": rows}, ["y"])["y"], 2 * rows)
     assert sorted(doubler.sizes()) == [1, 3, 3]
+
+
+def test_split_request_whose_caller_has_gone_is_not_run(make, doubler, held):
+    rules = {"max_batch_size": 7, "enable_large_batch_splitting": True, "max_execution_batch_size": 3}
+    answers = held(make(num_batch_threads=1, **rules), 1)
+    answers.ask([[1], [2], [3], [4], [5], [6], [7]]).cancel()
+    doubler.gate.set()
+    assert answers.all()[-1].code is Code.CANCELLED
+    assert doubler.batches == []
+
+
+def test_padding_is_a_row_that_there_is(make, doubler, held):
+    answers = held(make(max_batch_size=4, allowed_batch_sizes=(4,), num_batch_threads=1), 1)
+    answers.ask(np.empty((0, 1)))
+    answers.ask([[2], [3]])
+    doubler.gate.set()
+    assert answers.all()[-2:] == [[], [[4], [6]]]
+    assert doubler.batches[-1][1].tolist() == [[2], [3], [2], [2]]
 
 
 def test_batch_that_is_not_full_waits_for_its_timeout(make, doubler):

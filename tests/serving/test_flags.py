@@ -216,7 +216,7 @@ def test_relative_model_base_path_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     assert Flags(model_base_path="m").models() == (ModelConfig("default", str(tmp_path / "m")),)
-    assert Flags(model_base_path="gs://bucket/m").models() == (ModelConfig("default", "gs://bucket/m"),)
+    assert Flags(model_base_path="file:///m").models() == (ModelConfig("default", "/m"),)
 
 
 def test_models_are_read_anew_from_the_config_file(tmp_path):
@@ -227,7 +227,7 @@ def test_models_are_read_anew_from_the_config_file(tmp_path):
     config.write_text("")
 
     assert before == (ModelConfig("a", "/a"),)
-    assert flags.models() == ()
+    assert flags.models() is None
 
 
 def test_models_root_gives_every_model_in_the_folder(tmp_path):

@@ -29,6 +29,13 @@ def counted(inputs):
     return {"y": np.array([len(inputs["x"])])}
 
 
+def padded_to_the_longest(inputs):
+    if inputs["x"].dtype != object:
+        raise ServingError(Code.INVALID_ARGUMENT, "Texts are wanted.")
+    longest = max(map(len, inputs["x"]))
+    return {"y": np.array([list(text.ljust(longest)) for text in inputs["x"]])}
+
+
 def lengths(inputs):
     if (inputs["x"] == b"broken").any():
         raise ServingError(Code.INVALID_ARGUMENT, "Broken.")
@@ -54,6 +61,12 @@ def test_requests_themselves_tell_where_numbers_cannot_be_made_up():
     independence = Independence()
     independence.learn(strings(b"one", b"three"), lengths)
     assert (independence.is_known, independence.reason) == (True, "")
+
+
+def test_answers_that_no_batch_can_hold_are_a_reason():
+    independence = Independence()
+    independence.learn(strings(b"one", b"three"), padded_to_the_longest)
+    assert (independence.is_known, independence.reason) == (True, "output 'y' of each request has a shape of its own")
 
 
 @pytest.mark.parametrize("rows", [(b"one", b"one"), (b"one", b"broken")])

@@ -74,18 +74,18 @@ def test_version_policy(text, policy):
     assert models(f"{MODEL} {text}")[0].version_policy == policy
 
 
-@pytest.mark.parametrize("base_path", ["/models/m", "gs://bucket/m", "file:///models/m"])
-def test_base_path_is_absolute_or_a_uri(base_path):
-    assert models(f'name: "m" base_path: "{base_path}" model_platform: "tensorflow"')[0].base_path == base_path
+@pytest.mark.parametrize("base_path", ["/models/m", "file:///models/m"])
+def test_base_path_is_one_of_this_machine(base_path):
+    assert models(f'name: "m" base_path: "{base_path}" model_platform: "tensorflow"')[0].base_path == "/models/m"
 
 
 def test_deprecated_model_type_is_a_platform():
     assert models('name: "m" base_path: "/m" model_type: TENSORFLOW')[0].platform == "tensorflow"
 
 
-@pytest.mark.parametrize("text", ["", "model_config_list {}"])
-def test_empty_config_gives_no_models(text):
-    assert parse_model_config_file(text, "a.config") == ()
+def test_empty_list_is_no_models_and_an_empty_file_says_nothing():
+    assert parse_model_config_file("model_config_list {}", "a.config") == ()
+    assert parse_model_config_file("# to come", "a.config") is None
 
 
 # The words of server_core.cc
@@ -96,6 +96,14 @@ def test_empty_config_gives_no_models(text):
         (
             ['name: "m" base_path: "models/m" model_platform: "tensorflow"'],
             "Expected model m to have an absolute path or URI; got base_path()=models/m",
+        ),
+        (
+            ['name: "m" base_path: "/models/m\\000" model_platform: "tensorflow"'],
+            "Expected model m to have an absolute path or URI; got base_path()=/models/m\0",
+        ),
+        (
+            ['name: "m" base_path: "gs://bucket/m" model_platform: "tensorflow"'],
+            "gs://bucket/m is not on this machine, as a served model must be. Mount it as a folder, or copy it.",
         ),
         (
             ['name: "m" model_platform: "tensorflow"'],

@@ -118,7 +118,9 @@ def test_latest_version_answers_when_none_is_asked_for(repository, write):
         assert version.version == 10
 
 
-@pytest.mark.parametrize("name, is_version", [("00000123", True), ("v2", False), ("1.5", False), ("tmp-3", False)])
+@pytest.mark.parametrize(
+    "name, is_version", [("00000123", True), ("v2", False), ("1.5", False), ("tmp-3", False), (2**63, False)]
+)
 def test_only_integer_names_are_versions(repository, write, name, is_version):
     write("m", 1)
     repository.replace([ModelConfig("m", write("m", name), All())])
@@ -292,3 +294,52 @@ def test_stop_closes_everything(loads, write):
     repository.replace([ModelConfig("m", write("m", 1)), ModelConfig("n", write("n", 1))])
     repository.stop()
     assert all(echo.closed.is_set() for echo in loads.made.values())
+
+
+def failing_once_replaced(loads, seen, write, **options):
+    """A repository whose version 2 has failed and waits to be tried again, version 1 serving."""
+    repository = Repository(loads, Options(file_system_poll_wait_seconds=-1, **options), seen)
+    repository.replace([ModelConfig("m", write("m", 1))])
+    write("m", 2, "bad")
+    repository.poll()
+    seen.wait(2, State.LOADING, "unreadable")
+    return repository
+
+
+@pytest.mark.parametrize("how", ["a newer one has come", "the model has gone"])
+def test_failed_version_that_is_wanted_no_more_has_ended(loads, seen, write, how):
+    repository = failing_once_replaced(loads, seen, write, load_retry_interval_s=3600)
+    if how == "a newer one has come":
+        write("m", 3)
+        repository.poll()
+    else:
+        repository.apply([])
+    seen.wait(2, State.END, "unreadable")
+    repository.stop()
+    assert loads.asked.count(("m", 2)) == 1
+
+
+def test_repository_outlives_a_look_that_fails(loads, seen, write, tmp_path, monkeypatch, caplog):
+    looks = threading.Semaphore(0)
+
+    def fail(base_path):
+        looks.release()
+        raise ValueError("embedded null byte")
+
+    repository = Repository(loads, Options(file_system_poll_wait_seconds=0.01), seen)
+    repository.replace([ModelConfig("m", write("m", 1))])
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.repository.versions_on_disk", fail)
+        for _ in range(2):
+            assert looks.acquire(timeout=WAIT_S)
+    write("m", 2)
+    seen.wait(2, State.AVAILABLE)
+    repository.stop()
+
+
+def test_waiting_for_a_version_that_was_found_this_moment(repository, loads, write):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    model = repository.models.by_name["m"]
+    with repository.models.changed:
+        model.wanted = {**model.wanted, 2: write("m", 2)}  # as a poll in another thread leaves it for a while
+        repository.wait_until_loaded(["m"], stop=iter([False, True]).__next__)

@@ -40,11 +40,6 @@ def test_strings_come_back_to_the_byte(session_of, shape):
     assert got.ravel().tolist() == STRINGS
 
 
-def test_numpys_own_strings_are_strings(session_of):
-    (got,) = session_of(identity(tf.string)).run({"x:0": np.array([b"ab", b"c"])}, ["y:0"])
-    assert got.tolist() == [b"ab", b"c"]
-
-
 def test_strings_made_by_the_model_of_those_it_got(session_of):
     def build():
         x = v1.placeholder(tf.string, [None], "x")

@@ -67,10 +67,12 @@ def test_scaled_scores_are_learned_as_by_a_network_that_multiplies_them(made):
 def test_lookahead_replaces_the_weights_by_their_running_mean_every_five_steps():
     """By hand: each step takes 1 away; the mean after step t of T keeps 0.95**5 * (t / T)**3 of what it was."""
     steps = 12
-    weight, mean, want = 10.0, 0.0, []
+    weight, want = 10.0, []
     for step in range(1, steps + 1):
         weight -= 1
-        if step % 5 == 0:
+        if step == 5:
+            mean = weight
+        if step == 10:
             kept = 0.95**5 * (step / steps) ** 3
             weight = mean = kept * mean + (1 - kept) * weight
         if step == steps:
@@ -78,3 +80,10 @@ def test_lookahead_replaces_the_weights_by_their_running_mean_every_five_steps()
         want.append(weight)
     got = stepped(SGD(1.0, lookahead_steps=steps), [keras.Variable([10.0])], steps, 1.0)
     np.testing.assert_allclose(np.ravel(got), want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 8, 20])
+def test_lookahead_leaves_weights_alone_that_do_not_move(steps):
+    weight = keras.Variable([3.0])
+    stepped(SGD(0.0, lookahead_steps=steps), [weight], steps, 1.0)
+    np.testing.assert_allclose(weight, [3.0], rtol=1e-6)
