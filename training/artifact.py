@@ -1,5 +1,6 @@
 """An exported classifier as a server would run it: through the signatures of its SavedModel."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +21,28 @@ class Artifact:
         import tensorflow as tf
 
         self.path = version_directory(Path(path))
-        self.loaded = tf.saved_model.load(self.path)  # owns the variables
+        try:
+            self.loaded = tf.saved_model.load(self.path)  # owns the variables
+        except Exception as error:  # of many kinds, as TensorFlow reads one part or another
+            raise InputError(f"The SavedModel in {self.path} is damaged ({error}); export it again.") from error
         self.signatures = self.loaded.signatures
         self.image_shape = self.input_shape("serving_default")
+        self.require_output("serving_default", "probabilities")
         self.class_names = tuple(self.labels_file.read_text("utf-8").splitlines())
 
     @property
     def name(self):
         """<model>-<version>, for files about it."""
         return f"{self.path.resolve().parent.name}-{self.path.resolve().name}"
+
+    @property
+    def card(self):
+        """model_card.json's content, empty where there is none."""
+        path = self.path / "model_card.json"
+        try:
+            return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        except ValueError as error:
+            raise InputError(f"{path} is no JSON ({error}); export the model again.") from error
 
     @property
     def labels_file(self):
@@ -47,6 +61,13 @@ class Artifact:
                 f"{', '.join(self.signatures) or 'none'}. Expected a classifier that this project exported."
             )
         return tuple(inputs["images"].shape[1:])
+
+    def require_output(self, signature_name, name):
+        outputs = self.signatures[signature_name].structured_outputs
+        if name not in outputs:
+            raise InputError(
+                f"{self.path} is no classifier: its {signature_name!r} gives {', '.join(outputs)} and no {name}."
+            )
 
     def weights(self):
         """{path of a weight, as Keras gives it: array}."""

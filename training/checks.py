@@ -1,18 +1,36 @@
 """What fields of a configuration may be; each check raises ValueError with a sentence that names the field."""
 
+import math
+
+LONGEST_NAME = 200  # bytes, of the 255 that a folder's name may have: a run's has the dataset and recipe in it too
+
 
 def positive(config, *fields):
-    """Each is a number above 0, or None where it is left to the program."""
+    """Each is a finite number above 0, or None where it is left to the program."""
     for field in fields:
         value = getattr(config, field)
-        if value is not None and not value > 0:
-            raise ValueError(f"{field} must be above 0, got {value}.")
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{field} must be above 0 and finite, got {value}.")
 
 
 def not_negative(config, *fields):
     for field in fields:
-        if getattr(config, field) < 0:
-            raise ValueError(f"{field} must be at least 0, got {getattr(config, field)}.")
+        value = getattr(config, field)
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{field} must be at least 0 and finite, got {value}.")
+
+
+def below_one(config, *fields):
+    for field in fields:
+        value = getattr(config, field)
+        if not 0 <= value < 1:
+            raise ValueError(f"{field} must be at least 0 and below 1, got {value}.")
+
+
+def seed(config):
+    """What NumPy takes, or None where it is left to the program."""
+    if config.seed is not None and not 0 <= config.seed < 2**32:
+        raise ValueError(f"seed must be at least 0 and below 2**32, got {config.seed}.")
 
 
 def held_out_share(config):
@@ -24,3 +42,5 @@ def served_name(name):
     """A name that can stand in a URL and be a visible folder's."""
     if not name or set("/:") & set(name) or name.startswith("."):
         raise ValueError(f"name must be a word without / or : to be served under, got {name!r}.")
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(f"name must be at most {LONGEST_NAME} bytes long, got {len(name.encode())}.")

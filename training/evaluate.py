@@ -5,11 +5,12 @@ python -m training.evaluate models/all_cnn_c/1 --dataset fashion_mnist
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import tyro
 
-from training import metrics
+from training import checks, metrics
 from training.errors import exit_with_a_sentence
 from training.quiet import import_tensorflow
 
@@ -28,10 +29,13 @@ class EvaluateConfig:
     """fashion_mnist, mnist, cifar10, cifar100, or the path of a folder or tar archive of pictures"""
     data_dir: Path | None = None
     """folder with the IDX files of fashion_mnist or mnist; by default they are looked for, then downloaded"""
-    seed: int = 0
-    """of the split into training and test images, where a folder has none: the one it was trained with"""
+    seed: int | None = None
+    """of the split into training and test images, where a folder has none; by default the one in the model's card"""
     results_root: Path = Path("results")
     """folder of results; this one's are in <model>-<version>-<dataset> below it"""
+
+    def __post_init__(self):
+        checks.seed(self)
 
 
 def main(argv=None):
@@ -49,7 +53,10 @@ def measure(config):
 
     artifact = Artifact(config.path)
     data = datasets.load(
-        config.dataset, data_dir=config.data_dir, image_size=picture_size(artifact.image_shape), seed=config.seed
+        config.dataset,
+        data_dir=config.data_dir,
+        image_size=picture_size(artifact.image_shape),
+        seed=split_seed(config, artifact.card),
     )
     labels = labels_for(artifact, data, data.test.labels)
     probabilities = artifact.probabilities(data.test.images)
@@ -68,6 +75,18 @@ def measure(config):
     (folder / "evaluation.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{folder / 'confusion.png'} and {folder / 'evaluation.json'}")
     return folder
+
+
+def split_seed(config, card):
+    """The seed of the split into training and test images: what was trained on is not to be tested on."""
+    trained = card.get("seed", 0)
+    if config.seed not in (None, trained):
+        print(
+            f"{config.path} was trained with seed {trained}: if {config.dataset} has no test part, seed {config.seed} "
+            "tests on images that it was trained on. Leave --seed out.",
+            file=sys.stderr,
+        )
+    return trained if config.seed is None else config.seed
 
 
 def picture_size(image_shape):

@@ -77,9 +77,9 @@ def read_card(artifact):
     Raises:
         InputError: it has none, or an old one, or the network is none that the zoo alone can build.
     """
-    path = artifact.path / "model_card.json"
-    card = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    card = artifact.card
     if "command" not in card or "front" not in card["model"]:
+        path = artifact.path / "model_card.json"
         raise InputError(f"{path} does not say how the model was made; expected that of a model of training.train.")
     name = card["model"]["name"]
     if not name.isidentifier():

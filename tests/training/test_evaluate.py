@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import evaluate
-from training.export import export
+import zoo
+from training import evaluate, image_folder
+from training.export import export, export_signatures
+from training.generative_signatures import vae_signatures
 
 CLASS_NAMES = ("light", "dark")  # not the order of the pictures' folders
 
@@ -115,3 +117,61 @@ def test_what_does_not_fit_is_a_sentence(models_root, tmp_path, capsys, path, na
         evaluate.main([str(models_root / path), "--dataset", str(data), "--results_root", str(tmp_path)])
     assert stopped.value.code == 2
     assert re.search(sentence, capsys.readouterr().err)
+
+
+def exported(root, name, shape=(8, 8, 1), card=None):
+    model, features = brightness_model(shape)
+    return export(model, root, name, features=features, class_names=CLASS_NAMES, card=card or {})
+
+
+@pytest.fixture(scope="module")
+def misled(tmp_path_factory):
+    """(a version trained with seed 3, a folder without a test part whose test pictures of seed 3 are all mistaken)."""
+    folder = tmp_path_factory.mktemp("misled")
+    for label, (name, shade) in enumerate((("dark", 0), ("light", 250))):
+        for at, is_test in enumerate(image_folder.split(5, [3, label])):
+            (folder / "shades" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 250 - shade if is_test else shade).save(folder / "shades" / name / f"{at}.png")
+    return exported(folder / "models", "misled", card={"seed": 3}), folder / "shades"
+
+
+@pytest.mark.parametrize("given, correct, is_told", [([], 0, False), (["--seed=3"], 0, False), (["--seed=0"], 2, True)])
+def test_split_is_the_one_it_was_trained_with_unless_told_otherwise(misled, tmp_path, capsys, given, correct, is_told):
+    version, folder = misled
+    evaluate.main([str(version), f"--dataset={folder}", f"--results_root={tmp_path}", *given])
+    [path] = tmp_path.glob("*/evaluation.json")
+    assert json.loads(path.read_text("utf-8"))["accuracy"]["correct"] == correct
+    assert ("was trained with seed 3" in capsys.readouterr().err) == is_told
+
+
+def refusal(capsys, *given):
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main([*map(str, given)])
+    assert stopped.value.code == 2
+    return re.sub(r"[\s│]+", " ", capsys.readouterr().err)
+
+
+def test_seed_that_no_split_has_is_refused(models_root, capsys):
+    assert "seed must be at least 0" in refusal(capsys, models_root / "brightness", "--seed=-1")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda version: (version / "saved_model.pb").write_bytes(b"\xff no protobuf"),
+        lambda version: (version / "saved_model.pb").write_bytes(b""),
+        lambda version: (version / "saved_model.pb").write_bytes((version / "saved_model.pb").read_bytes()[:5000]),
+        lambda version: [path.unlink() for path in (version / "variables").iterdir()],
+        lambda version: next((version / "variables").glob("*.data*")).write_bytes(b""),
+        lambda version: next((version / "variables").glob("*.index")).write_bytes(b"no table"),
+    ],
+)
+def test_damaged_model_is_a_sentence(tmp_path, pictures, capsys, damage):
+    damage(exported(tmp_path, "damaged"))
+    assert "damaged/1 is damaged (" in refusal(capsys, tmp_path / "damaged", f"--dataset={pictures}")
+
+
+def test_generative_model_is_told_to_be_no_classifier(tmp_path, capsys):
+    vae = zoo.build("conv_vae", input_shape=(16, 16, 1), width=0.05)
+    export_signatures(vae_signatures(vae), tmp_path, "vae", (), {})
+    assert "vae/1 is no classifier: its 'serving_default' gives reconstructions" in refusal(capsys, tmp_path / "vae")
