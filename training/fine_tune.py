@@ -61,7 +61,7 @@ class FineTuneConfig:
         catalog.entry(self.backbone)
         checks.positive(self, "unfreeze", "epochs", "batch_size", "learning_rate", "image_size", "width")
         checks.held_out_share(self)
-        checks.not_negative(self, "seed")
+        checks.seed(self)
         checks.served_name(self.served_name)
 
     @property

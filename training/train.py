@@ -54,7 +54,7 @@ class TrainConfig:
         catalog.entry(self.model)
         checks.positive(self, "image_size", "width")
         checks.held_out_share(self)
-        checks.not_negative(self, "seed")
+        checks.seed(self)
         if self.name is not None:
             checks.served_name(self.name)
 

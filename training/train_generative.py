@@ -73,7 +73,7 @@ class GenerativeConfig:
 
     def __post_init__(self):
         checks.positive(self, "image_size", "epochs", "batch_size", "learning_rate", "width")
-        checks.not_negative(self, "seed")
+        checks.seed(self)
         if self.name is not None:
             checks.served_name(self.name)
 

@@ -98,3 +98,28 @@ def test_what_only_sgd_has_is_refused_for_adamw():
 def test_unknown_recipe_gets_the_nearest_and_the_list():
     with pytest.raises(ValueError, match="Did you mean 'fast'.*Known recipes: fast, paper, airbench"):
         recipes.recipe("fats")
+
+
+@pytest.mark.parametrize(
+    "field, value, bounds",
+    [
+        ("learning_rate", float("inf"), "above 0 and finite"),
+        ("clip_norm", 0, "above 0"),
+        ("clip_norm", -1.0, "above 0"),
+        ("score_scale", 0.0, "above 0"),
+        ("weight_decay", -5.0, "at least 0"),
+        ("norm_bias_rate", float("nan"), "at least 0"),
+        ("dropout", -1.0, "at least 0"),
+        ("momentum", 2.0, "at least 0 and below 1"),
+        ("label_smoothing", 5.0, "at least 0 and below 1"),
+        ("label_smoothing", float("nan"), "at least 0 and below 1"),
+    ],
+)
+def test_number_out_of_its_bounds_is_refused(field, value, bounds):
+    with pytest.raises(ValueError, match=f"{field} must be {bounds}.*got {value}"):
+        recipes.recipe("paper", **{field: value})
+
+
+def test_dropout_that_makes_a_rate_of_one_is_refused():
+    with pytest.raises(ValueError, match="dropout 10 multiplies the rate 0.4 of dropout.* to 4, and rates are below 1"):
+        prepared(recipes.recipe("fast", dropout=10.0), steps=1)
