@@ -10,14 +10,14 @@ def positive(config, *fields):
     for field in fields:
         value = getattr(config, field)
         if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"{field} must be above 0 and finite, got {value}.")
+            raise ValueError(f"{field} must be {'finite' if value > 0 else 'above 0'}, got {value}.")
 
 
 def not_negative(config, *fields):
     for field in fields:
         value = getattr(config, field)
         if not 0 <= value < math.inf:
-            raise ValueError(f"{field} must be at least 0 and finite, got {value}.")
+            raise ValueError(f"{field} must be {'finite' if value > 0 else 'at least 0'}, got {value}.")
 
 
 def below_one(config, *fields):

@@ -62,6 +62,7 @@ class Follower(Keeper):
     """A Keeper that leaves the saving to the chief."""
 
     def on_epoch_end(self, epoch, logs=None):
+        self.require_finite(logs["val_loss"])
         self.save()
 
     def save(self):
@@ -73,8 +74,8 @@ def fit(strategy, model, batches, validation, epochs, folder):
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM on any machine, with the state saved.
-        InputError: the loss is no longer a number, the disk is full, another machine is gone, or the batch cannot be
-            divided.
+        InputError: the loss or a weight is no longer a number, the disk is full, another machine is gone, or the batch
+            cannot be divided.
     """
     if strategy is None:
         return fit_on_one_device(model, batches, validation, epochs, folder)
@@ -161,6 +162,7 @@ def train_epoch(step, data, steps, keeper, calls):
             keeper.is_asked_to_stop = True
         calls.on_train_batch_end(at, {"loss": loss, "accuracy": accuracy})
         if asked:
+            keeper.save()
             calls.on_train_end()
             raise Interrupted
     loss, accuracy = np.mean(results, axis=0).tolist()

@@ -1,7 +1,6 @@
 """A training that can be stopped at any moment and goes on where it was."""
 
 import contextlib
-import math
 import signal
 import sys
 import time
@@ -26,7 +25,7 @@ def fit(model, batches, validation, epochs, folder):
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, with the state saved.
-        InputError: the loss is no longer a number, or the disk is full.
+        InputError: the loss or a weight is no longer a number, or the disk is full.
     """
     model.optimizer.build(model.trainable_variables)
     start = checkpoints.restore(folder, model)
@@ -53,7 +52,7 @@ def run(model, batches, epochs, keeper, callbacks):
                 initial_epoch=first // batches.steps,
                 epochs=epochs,
                 shuffle=False,  # the batches come in their order
-                callbacks=[*callbacks, Ends(end)],
+                callbacks=[*callbacks, Ends(end, keeper)],
                 verbose=1 if sys.stdout.isatty() else 2,
             )
             if keeper.is_asked_to_stop:
@@ -76,14 +75,22 @@ def segments(step, steps_per_epoch, phases):
 
 
 class Ends(keras.callbacks.Callback):
-    """Ends Keras's fit once so many epochs are over."""
+    """Ends Keras's fit once so many epochs are over, or when `keeper` is asked to stop, with the state saved.
 
-    def __init__(self, epochs):
+    In mid-epoch by an exception: where `stop_training` is set Keras tells and logs the epoch as if it were whole.
+    """
+
+    def __init__(self, epochs, keeper):
         super().__init__()
-        self.epochs = epochs
+        self.epochs, self.keeper = epochs, keeper
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.keeper.is_asked_to_stop and batch + 1 < self.params["steps"]:
+            self.keeper.save()
+            raise Interrupted
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self.epochs:
+        if epoch + 1 == self.epochs or self.keeper.is_asked_to_stop:
             self.model.stop_training = True
 
 
@@ -100,7 +107,7 @@ class Validation(keras.callbacks.Callback):
 
 
 class Keeper(keras.callbacks.Callback):
-    """Saves the state of `network` now and then, at each epoch's end and when asked to; stops one that diverges."""
+    """Saves the state of `network` now and then and at each epoch's end; stops one that diverges before it is saved."""
 
     def __init__(self, folder, progress, network):
         super().__init__()
@@ -112,14 +119,12 @@ class Keeper(keras.callbacks.Callback):
         self.saved = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise InputError(self.divergence())
-        if self.is_asked_to_stop:
-            self.model.stop_training = True
-        if self.is_asked_to_stop or time.monotonic() - self.saved > SAVE_EVERY_S:
+        self.require_finite(logs["loss"])
+        if time.monotonic() - self.saved > SAVE_EVERY_S:
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
+        self.require_finite(logs["val_loss"])
         accuracy = logs["val_accuracy"]
         if accuracy > self.progress.best:
             self.progress = self.progress._replace(best=accuracy)
@@ -128,18 +133,22 @@ class Keeper(keras.callbacks.Callback):
         self.save()
 
     def save(self):
+        self.require_finite(*self.network.get_weights())
         step = int(np.asarray(self.network.optimizer.iterations))
         self.progress = self.progress._replace(step=step, seconds=time.monotonic() - self.began)
         with full_disk_in_a_sentence(self.folder):
             checkpoints.save(self.folder, self.network, self.progress)
         self.saved = time.monotonic()
 
-    def divergence(self):
+    def require_finite(self, *values):
+        """Of losses and weights: the last step's divergence is in no loss of the training images."""
+        if all(np.isfinite(value).all() for value in values):
+            return
         step = int(np.asarray(self.network.optimizer.iterations))
         rate = float(np.asarray(self.network.optimizer.learning_rate))
-        return (
-            f"The loss is not a finite number after step {step}, at learning rate {rate:.3g}; the state saved before "
-            f"is in {self.folder}. Try a lower --learning_rate."
+        raise InputError(
+            f"The loss or a weight is not a finite number after step {step}, at learning rate {rate:.3g}; the state "
+            f"saved before is in {self.folder}. Try a lower --learning_rate."
         )
 
     @contextlib.contextmanager
@@ -164,6 +173,7 @@ class StateKeeper(Keeper):
     """A Keeper of networks without a validation accuracy."""
 
     def on_epoch_end(self, epoch, logs=None):
+        self.require_finite(logs.get("val_loss", 0.0))
         self.save()
 
 
@@ -174,5 +184,5 @@ def full_disk_in_a_sentence(folder):
     except OSError as error:
         raise InputError(
             f"Cannot save to {folder} ({error.strerror or error}); training stopped, and what was saved before is "
-            "whole. Make room and give the same command to continue."
+            "whole. Once it can be written to, the same command continues."
         ) from error

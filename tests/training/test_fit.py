@@ -10,7 +10,7 @@ from training import checkpoints, recipes
 from training.batches import Batches
 from training.datasets import Split
 from training.errors import InputError, Interrupted
-from training.fit import fit
+from training.fit import Keeper, Validation, fit, run
 
 # the recipe with the most to remember: momentum, running means, which images were mirrored last, the resolution
 RECIPE = recipes.recipe(
@@ -115,3 +115,29 @@ def test_loss_that_is_no_number_stops_with_step_and_learning_rate(tmp_path):
     recipe = dataclasses.replace(RECIPE, learning_rate=1e30, schedule="steps")
     with pytest.raises(InputError, match=r"after step \d+, at learning rate [\d.e+]+;.*--learning_rate"):
         trained(tmp_path, recipe=recipe)
+
+
+def test_divergence_in_the_very_last_step_is_told_and_never_saved(tmp_path):
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e38, schedule="steps", batch_size=4 * STEPS, epochs=1)
+    tmp_path.mkdir(exist_ok=True)
+    model, batches = prepared(recipe=recipe)
+    with pytest.raises(InputError, match="The loss or a weight is not a finite number after step 1,"):
+        fit(model, batches, split(6), 1, tmp_path)
+    assert not list(tmp_path.glob("*.keras")) and not list(tmp_path.glob("state-*"))
+
+
+@pytest.mark.parametrize("batch, epochs_told, step", [(2, 1, 8), (4, 2, 10)])  # the last one of an epoch is 4
+def test_epoch_that_was_stopped_is_neither_told_nor_logged_nor_taken_for_the_best(tmp_path, batch, epochs_told, step):
+    model, batches = prepared()
+    model.optimizer.build(model.trainable_variables)
+    keeper = Keeper(tmp_path, checkpoints.Progress(), model)
+    held_out = Validation(model, split(6).images, keras.utils.to_categorical(split(6).labels, 3))
+    ended = []
+    presses = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda at, logs: ended and at == batch and signal.raise_signal(signal.SIGINT),
+        on_epoch_end=lambda epoch, logs: ended.append(epoch),
+    )
+    with pytest.raises(Interrupted):
+        run(model, batches, RECIPE.epochs, keeper, [held_out, presses, keeper])
+    assert len(ended) == epochs_told
+    assert checkpoints.restore(tmp_path, model).step == step
