@@ -1,7 +1,10 @@
-"""What a program's user got wrong, told in one sentence."""
+"""What a program's user got wrong, or the machine refused, told in one sentence."""
 
 import contextlib
+import shlex
 import sys
+
+from zoo.exits import without_traceback
 
 
 class InputError(ValueError):
@@ -13,10 +16,45 @@ class Interrupted(Exception):
 
 
 @contextlib.contextmanager
-def exit_with_a_sentence():
-    """Turns an InputError into its sentence on stderr and exit status 2."""
-    try:
-        yield
-    except InputError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from error
+def exit_with_a_sentence(again=""):
+    """Turns errors that are no mistake of the program into a sentence on stderr and exit status 2; Ctrl-C into 130.
+
+    `again` is the sentence to add where the work can go on.
+    """
+    with without_traceback(f"Stopped. {again}".rstrip()):
+        try:
+            yield
+        except Interrupted:
+            raise KeyboardInterrupt from None
+        except InputError as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(2) from error
+        except Exception as error:
+            told = refusal(error)
+            if not told:
+                raise
+            print(f"{told} {again}".rstrip(), file=sys.stderr)
+            raise SystemExit(2) from error
+
+
+def refusal(error):
+    """A sentence for what the machine refused: a file, a disk, memory. None for every other error."""
+    if isinstance(error, BrokenPipeError):
+        return None
+    if isinstance(error, OSError):
+        return f"{error.filename} cannot be used: {error.strerror}." if error.filename else f"{error}."
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory. {error}".rstrip()
+    if "tensorflow" not in sys.modules:
+        return None
+    from tensorflow import errors
+
+    kinds = errors.NotFoundError, errors.PermissionDeniedError, errors.FailedPreconditionError
+    if isinstance(error, (*kinds, errors.ResourceExhaustedError)):
+        return f"TensorFlow was refused a file or memory: {error.message.splitlines()[0]}."
+    return None
+
+
+def continued(program, argv):
+    """The sentence that says how a training of `program`, the name of a module, goes on."""
+    return f"Continue with: {shlex.join(['python', '-m', program, *argv])}"

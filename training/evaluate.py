@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tyro
 
-from training import checks, metrics
+from training import checks, folders, metrics
 from training.errors import exit_with_a_sentence
 from training.quiet import import_tensorflow
 
@@ -39,9 +39,9 @@ class EvaluateConfig:
 
 
 def main(argv=None):
-    config = tyro.cli(EvaluateConfig, args=argv, prog="python -m training.evaluate", use_underscores=True)
-    import_tensorflow()
     with exit_with_a_sentence():
+        config = tyro.cli(EvaluateConfig, args=argv, prog="python -m training.evaluate", use_underscores=True)
+        import_tensorflow()
         measure(config)
 
 
@@ -51,6 +51,7 @@ def measure(config):
     from training.artifact import Artifact, labels_for
     from training.shifts import shift_scores
 
+    folders.require_writable(config.results_root)
     artifact = Artifact(config.path)
     data = datasets.load(
         config.dataset,

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from training import checks, metrics
-from training.errors import exit_with_a_sentence
+from training import checks, folders, metrics
+from training.errors import InputError, exit_with_a_sentence
 from training.progress import Stopwatch
 from training.quiet import import_tensorflow
 from zoo import catalog
@@ -70,14 +70,10 @@ class FineTuneConfig:
 
 
 def main(argv=None):
-    config = tyro.cli(FineTuneConfig, args=argv, prog="python -m training.fine_tune", use_underscores=True)
-    import_tensorflow()  # after the command line is known good: it takes seconds
-    with exit_with_a_sentence():
-        try:
-            fine_tune(config)
-        except KeyboardInterrupt:
-            print("\nStopped. What finished stages read and computed is kept for the same command.")
-            raise SystemExit(130) from None
+    with exit_with_a_sentence("What finished stages read and computed is kept for the same command."):
+        config = tyro.cli(FineTuneConfig, args=argv, prog="python -m training.fine_tune", use_underscores=True)
+        import_tensorflow()  # after the command line is known good: it takes seconds
+        fine_tune(config)
 
 
 def fine_tune(config):
@@ -85,19 +81,18 @@ def fine_tune(config):
     import keras
 
     from training import backbones, photographs
-    from training.fit import full_disk_in_a_sentence
 
+    folders.require_writable(config.models_root / config.served_name, config.runs_root / config.served_name)
     keras.utils.set_random_seed(config.seed)
     watch = Stopwatch()
     listing = photographs.find(config.data, config.seed)
     plan = backbones.plan(config.backbone, config.weights, image_size=config.image_size, width=config.width)
     model = backbones.build(plan, len(listing.class_names))
-    with full_disk_in_a_sentence(config.runs_root):
-        with watch("pictures"):
-            photos = photographs.read(listing, plan.image_shape, config.runs_root / "photographs")
-        parts = photographs.part(photos, config.validation_share, config.seed)
-        probabilities, recipe = learn(model, photos, parts, config, watch)
-        accuracy = tell(photos, parts, probabilities, config.runs_root / config.served_name)
+    with watch("pictures"):
+        photos = photographs.read(listing, plan.image_shape, config.runs_root / "photographs")
+    parts = photographs.part(photos, config.validation_share, config.seed)
+    probabilities, recipe = learn(model, photos, parts, config, watch)
+    accuracy = tell(photos, parts, probabilities, config.runs_root / config.served_name)
     with watch("export"):
         path = publish(model, config, plan, photos, parts, recipe, accuracy, sum(watch.seconds.values()))
     print(f"Seconds: {watch}.")
@@ -113,6 +108,10 @@ def learn(model, photos, parts, config, watch):
     weights = head.class_weights(photos.labels[parts.training], photos.num_classes)[photos.labels]
     with watch("features"):
         known = features.cached_features(zoo.features(model), photos)
+    if not np.isfinite(known).all():
+        raise InputError(
+            f"{config.backbone} with the weights {config.weights} gives features that are no finite numbers."
+        )
 
     def rows(*indices):
         indices = np.concatenate(indices)

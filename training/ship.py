@@ -37,9 +37,9 @@ class ShipConfig:
 
 
 def main(argv=None):
-    config = tyro.cli(ShipConfig, args=argv, prog="python -m training.ship", use_underscores=True)
-    import_tensorflow()
     with exit_with_a_sentence():
+        config = tyro.cli(ShipConfig, args=argv, prog="python -m training.ship", use_underscores=True)
+        import_tensorflow()
         ship(config)
 
 

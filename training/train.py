@@ -6,18 +6,17 @@ python -m training.train --model all_cnn_c --dataset fashion_mnist
 import argparse
 import dataclasses
 import hashlib
-import shlex
-import shutil
 import sys
 from pathlib import Path
 
 import tyro
 
-from training import checks
-from training.errors import InputError, Interrupted, exit_with_a_sentence
+from training import checks, folders
+from training.errors import InputError, continued, exit_with_a_sentence
 from training.quiet import import_tensorflow
 from training.recipes import RECIPES, Recipe, compile_for_training, recipe
 from zoo import catalog
+from zoo.backbones import BACKBONES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +50,11 @@ class TrainConfig:
     """folder of logs and checkpoints"""
 
     def __post_init__(self):
-        catalog.entry(self.model)
+        if catalog.entry(self.model).family == "generative":
+            raise ValueError(
+                f"{self.model} is a generative network and not a classifier: python -m training.train_generative "
+                f"--model {self.model} trains it."
+            )
         checks.positive(self, "image_size", "width")
         checks.held_out_share(self)
         checks.seed(self)
@@ -65,27 +68,25 @@ class TrainConfig:
 
 
 def main(argv=None):
-    config = parse(sys.argv[1:] if argv is None else argv)
-    import_tensorflow()  # after the command line is known good: it takes seconds
-    with exit_with_a_sentence():
-        try:
-            train(config)
-        except Interrupted:
-            command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if argv is None else argv)])
-            print(f"Stopped, and everything is saved. Continue with: {command}")
-            raise SystemExit(130) from None
+    argv = sys.argv[1:] if argv is None else argv
+    with exit_with_a_sentence(continued("training.train", argv)):
+        config = parse(argv)
+        import_tensorflow()  # after the command line is known good: it takes seconds
+        train(config)
 
 
 def parse(argv):
-    """The command line's TrainConfig; --recipe decides what the other options of how to train are by default."""
+    """The command line's TrainConfig; --recipe and --model decide what the other options are by default."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--recipe", nargs="?", const="fast", default="fast")
+    first.add_argument("--model", nargs="?", default=TrainConfig.model)
     named, _ = first.parse_known_args(argv)
-    with exit_with_a_sentence():
-        try:
-            default = TrainConfig(recipe=recipe(named.recipe))
-        except ValueError as error:
-            raise InputError(str(error)) from error
+    try:
+        default = TrainConfig(recipe=recipe(named.recipe))
+        if named.model in BACKBONES:  # of one width, with a scaling of the pixels of their own
+            default = TrainConfig(width=1.0, recipe=recipe(named.recipe, inputs="unit"))
+    except ValueError as error:
+        raise InputError(str(error)) from error
     return tyro.cli(TrainConfig, args=argv, default=default, prog="python -m training.train", use_underscores=True)
 
 
@@ -97,13 +98,15 @@ def train(config, data=None):
     """
     import keras
 
-    from training import checkpoints, datasets, distribution, inputs, multi_crop
+    from training import checkpoints, datasets, distribution, inputs
     from training.batches import Batches
-    from training.model_card import model_card, scored
     from training.precision import choose_policy, dtype_policy
 
     how = config.recipe
     strategy = distribution.choose_strategy()
+    is_chief = distribution.is_chief(strategy)
+    if is_chief:
+        folders.require_writable(config.models_root / config.served_name, config.runs_root)
     keras.utils.set_random_seed(config.seed)
     if data is None:
         data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
@@ -113,25 +116,34 @@ def train(config, data=None):
     with distribution.scope(strategy), dtype_policy(choose_policy()):
         model = build(config, data, front())
         compile_for_training(model, how, batches.steps * how.epochs)
-    is_chief = distribution.is_chief(strategy)
     folder = run_folder(config, is_chief)
-    progress = distribution.fit(strategy, model, batches, validation, how.epochs, folder)
     if not is_chief:
+        distribution.fit(strategy, model, batches, validation, how.epochs, folder)
         return None
-    trained = build(config, data, front())  # float32, whatever the training computed with
-    trained.set_weights(model.get_weights())
-    accuracy = score(trained, data.test)
-    card = model_card(config, data, trained, accuracy, progress.seconds)
-    told = f"Trained in {progress.seconds:.0f} seconds; right on the test images: {accuracy}."
-    if how.test_time_augmentation:
-        augmented = score(multi_crop.augmented(trained), data.test)
-        card["test_time_augmentation"] = scored(augmented)
-        told += f"\nWith test-time augmentation, which is not exported: {augmented}."
-    path = publish(trained, config, data, card)
-    checkpoints.clear(folder)
+    with folders.locked(folder):
+        progress = distribution.fit(strategy, model, batches, validation, how.epochs, folder)
+        trained = build(config, data, front())  # float32, whatever the training computed with
+        trained.set_weights(model.get_weights())
+        path, told = finish(trained, config, data, progress.seconds)
+        checkpoints.clear(folder)
     print(told)
     print(f"SavedModel: {path}")
     return path
+
+
+def finish(model, config, data, seconds):
+    """Evaluation and export of the trained `model`: (the version directory, what to tell)."""
+    from training import multi_crop
+    from training.model_card import model_card, scored
+
+    accuracy = score(model, data.test)
+    card = model_card(config, data, model, accuracy, seconds)
+    told = f"Trained in {seconds:.0f} seconds; right on the test images: {accuracy}."
+    if config.recipe.test_time_augmentation:
+        augmented = score(multi_crop.augmented(model), data.test)
+        card["test_time_augmentation"] = scored(augmented)
+        told += f"\nWith test-time augmentation, which is not exported: {augmented}."
+    return publish(model, config, data, card), told
 
 
 def build(config, data, front):
@@ -194,9 +206,10 @@ def run_folder(config, is_chief=True):
     folder = config.runs_root / name
     if not is_chief:
         return folder
-    if not list(folder.glob("state-*.npz")):
-        shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+    with folders.locked(folder):
+        if not list(folder.glob("state-*.npz")):
+            folders.empty(folder)
     return folder
 
 

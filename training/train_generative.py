@@ -4,15 +4,14 @@ python -m training.train_generative --model conv_vae --dataset fashion_mnist
 """
 
 import dataclasses
-import shlex
 import sys
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import tyro
 
-from training import checks
-from training.errors import InputError, Interrupted, exit_with_a_sentence
+from training import checks, folders
+from training.errors import InputError, continued, exit_with_a_sentence
 from training.quiet import import_tensorflow
 
 
@@ -88,17 +87,11 @@ class GenerativeConfig:
 
 
 def main(argv=None):
-    config = tyro.cli(GenerativeConfig, args=argv, prog="python -m training.train_generative", use_underscores=True)
-    import_tensorflow()
-    with exit_with_a_sentence():
-        try:
-            train(config)
-        except Interrupted:
-            command = shlex.join(
-                ["python", "-m", "training.train_generative", *(sys.argv[1:] if argv is None else argv)]
-            )
-            print(f"Stopped, and everything is saved. Continue with: {command}")
-            raise SystemExit(130) from None
+    argv = sys.argv[1:] if argv is None else argv
+    with exit_with_a_sentence(continued("training.train_generative", argv)):
+        config = tyro.cli(GenerativeConfig, args=argv, prog="python -m training.train_generative", use_underscores=True)
+        import_tensorflow()
+        train(config)
 
 
 def train(config):
@@ -108,19 +101,21 @@ def train(config):
     from training import checkpoints, datasets
     from training.train import run_folder
 
+    folders.require_writable(config.models_root / config.served_name, config.runs_root)
     keras.utils.set_random_seed(config.seed)
     data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
     distance = distance_of(config.classifier, data)
     folder = run_folder(config)
     trainer = build(config, data)
-    seconds = fit(trainer, config, data, folder, distance)
-    measures = trainer.tested(data.test.images)
-    if distance:
-        measures["frechet_distance"] = distance.to_made(trainer, config.seed)
-        measures["frechet_distance_training_images"] = distance.to(data.train.images)  # what no network gets below
-    path = publish(trainer, config, data, measures, seconds)
-    checkpoints.clear(folder)
-    print(f"Trained in {seconds:.0f} seconds; sample grids in {folder}. On the test images:")
+    with folders.locked(folder):
+        seconds = fit(trainer, config, data, folder, distance)
+        measures = trainer.tested(data.test.images)
+        if distance:
+            measures["frechet_distance"] = distance.to_made(trainer, config.seed)
+            measures["frechet_distance_training_images"] = distance.to(data.train.images)  # what no network gets below
+        path = publish(trainer, config, data, measures, seconds)
+        checkpoints.clear(folder)
+    print(f"Trained in {seconds:.0f} seconds; sample grids in {folder}.{' On the test images:' * bool(measures)}")
     for name, value in measures.items():
         print(f"{name.replace('_', ' ')}: {value:.4g}")
     print(f"SavedModel: {path}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from zoo import cards, catalog
+from zoo.exits import without_traceback
 from zoo.quiet import import_keras
 
 
@@ -57,13 +58,14 @@ COMMANDS = Annotated[List, tyro.conf.subcommand("list")] | Annotated[Describe, t
 
 
 def main(argv=None):
-    config = tyro.cli(COMMANDS, prog="python -m zoo", args=argv)
-    try:
-        lines = listing(config.filter) if isinstance(config, List) else config.lines()
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
-    print("\n".join(lines))
+    with without_traceback():
+        config = tyro.cli(COMMANDS, prog="python -m zoo", args=argv)
+        try:
+            lines = listing(config.filter) if isinstance(config, List) else config.lines()
+        except ValueError as error:
+            sys.stderr.write(f"{error}\n")
+            sys.exit(2)
+        print("\n".join(lines))
 
 
 def listing(filter=""):

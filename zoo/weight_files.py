@@ -41,6 +41,8 @@ def read(path, layers):
     Raises:
         ValueError: when there is no such file, or it holds no Keras weights.
     """
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder; expected a file of Keras weights.")
     if not Path(path).is_file():
         raise ValueError(f"There is no weights file {path}.")
     try:

@@ -184,8 +184,8 @@ def test_lost_worker_stops_the_job_and_the_same_command_continues_until_one_is_i
     chief, other = job(endless)
     wait_for(lambda: newest() > reached, (chief, other))
     other.send_signal(signal.SIGTERM)
-    for status, told, _ in ended((chief, other)):
-        assert status == 130 and "Continue with: python -m training.train" in told
+    for status, told, errors in ended((chief, other)):
+        assert status == 130 and "Continue with: python -m training.train" in errors
         assert f"Epoch 1/{endless}" not in told
 
 

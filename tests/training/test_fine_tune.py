@@ -104,6 +104,9 @@ def test_second_run_tells_its_scores_and_reads_no_picture_again(finished, folder
         (["--name=a/b"], "without / or :"),
         (["--backbone=all_cnn_c"], "all_cnn_c has no ImageNet weights"),
         (["--backbone=mobilenet_025", "--weights=no.h5"], "There is no weights file no.h5"),
+        (["--backbone=mobilenet_025", "--weights=/tmp"], "/tmp is a folder; expected a file of Keras weights"),
+        ([f"--models_root={__file__}"], "test_fine_tune.py/colours (Not a directory)"),
+        ([f"--runs_root={__file__}"], "test_fine_tune.py/colours (Not a directory)"),
     ],
 )
 def test_bad_input_is_a_sentence_and_exit_status_2(tmp_path, folder, capsys, given, sentence):

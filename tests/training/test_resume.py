@@ -98,9 +98,17 @@ def test_ctrl_c_saves_and_prints_the_command_that_goes_on(start, tmp_path):
     process.send_signal(signal.SIGINT)
     told, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Continue with: python -m training.train --dataset" in told and str(tmp_path / "runs") in told
+    assert "Stopped. Continue with: python -m training.train --dataset" in errors and str(tmp_path / "runs") in errors
     assert "Traceback" not in errors
     assert states(tmp_path)
+
+
+def test_second_run_of_the_same_command_is_refused_while_the_first_goes_on(start, tmp_path):
+    process = start()
+    wait_for_states(tmp_path, process)
+    _, errors = start().communicate(timeout=60)
+    assert "The same command is training in" in errors and "Traceback" not in errors
+    assert process.poll() is None and states(tmp_path)
 
 
 def no_file_above_64_kib():

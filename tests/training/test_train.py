@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 
 import pytest
 import tensorflow as tf
@@ -47,10 +48,27 @@ def test_pattern_is_trained_as_a_network_is(tmp_path, write_idx):
     assert card["model"]["name"] == pattern
 
 
+@pytest.mark.slow
+def test_pretrained_network_is_trained_from_nothing_with_its_own_defaults(tmp_path, write_picture):
+    for number in range(5):
+        for name, colour in ("cat", (200, number, 0)), ("dog", (0, number, 200)):
+            write_picture(tmp_path / "pets" / name / f"{number}.png", colour, (32, 32))
+    roots = [f"--models_root={tmp_path / 'models'}", f"--runs_root={tmp_path / 'runs'}"]
+    train.main(["--model=mobilenet_025", f"--dataset={tmp_path / 'pets'}", "--epochs=1", *roots])
+    card = json.loads((tmp_path / "models" / "mobilenet_025" / "1" / "model_card.json").read_text())
+    assert (card["model"]["width"], card["recipe"]["inputs"]) == (1.0, "unit")
+    assert train.parse(shlex.split(card["command"])[3:]).recipe.inputs == "unit"
+
+
 @pytest.mark.parametrize(
     "given, sentence",
     [
         (["--model", "all_cnn"], "Did you mean"),
+        (["--model", "conv_vae"], "python -m training.train_generative --model conv_vae trains it"),
+        (["--model", "mobilenet_025", "--width", "0.5"], "mobilenet_025 takes no width"),
+        (["--models_root", __file__], "test_train.py/all_cnn_c (Not a directory)"),
+        (["--runs_root", __file__], "test_train.py (Not a directory)"),
+        (["--runs_root", "/proc/x"], "Cannot write to /proc/x"),
         (["--recipe", "fats"], "Known recipes"),
         (["--lookahead"], "lookahead, nesterov and norm_bias_rate are of sgd, got optimizer adamw"),
         (["--batch_size", "0"], "batch_size must be above 0, got 0"),

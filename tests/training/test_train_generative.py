@@ -92,6 +92,13 @@ def test_reconstructions_are_decoded_codes(trained):
     )
 
 
+def test_measures_are_announced_where_there_are_any(capsys, tmp_path, write_idx):
+    write_idx(tmp_path / "data", count=24)
+    for model, announced in ("dcgan", False), ("conv_vae", True):
+        train_generative.main(arguments(tmp_path, f"--model={model}", "--epochs=1"))
+        assert ("On the test images:" in capsys.readouterr().out) == announced
+
+
 def test_each_epoch_leaves_grids_in_the_run_and_in_tensorboard(trained):
     kinds = ["samples", "reconstructions"][: 2 if trained.name == "conv_vae" else 1]
     for kind in kinds:
