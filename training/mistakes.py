@@ -1,7 +1,8 @@
 """The images that a classifier gets wrong, on one sheet."""
 
 import numpy as np
-from matplotlib.figure import Figure
+
+from training.plots import saved_figure
 
 WORST = 20
 COLUMNS = 5
@@ -19,10 +20,9 @@ def worst_mistakes(probabilities, labels):
 def save_images(path, images, titles):
     """A PNG of `images`, uint8 [N, H, W, C], in rows of COLUMNS, each under its title."""
     rows = max(1, -(-len(images) // COLUMNS))
-    figure = Figure(figsize=(COLUMNS * 2.4, rows * 3), layout="constrained")
-    for at, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).flat):
-        axes.axis("off")
-        if at < len(images):
-            axes.imshow(images[at].squeeze(), cmap="gray", vmin=0, vmax=255)
-            axes.set_title(titles[at], fontsize=8, parse_math=False)
-    figure.savefig(path, dpi=100)
+    with saved_figure(path, (COLUMNS * 2.4, rows * 3), dpi=100) as figure:
+        for at, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).flat):
+            axes.axis("off")
+            if at < len(images):
+                axes.imshow(images[at].squeeze(), cmap="gray", vmin=0, vmax=255)
+                axes.set_title(titles[at], fontsize=8)

@@ -1,4 +1,4 @@
-"""TensorFlow's start-up without its notes on oneDNN and absent GPUs."""
+"""TensorFlow without its notes on oneDNN and absent GPUs, and on functions that are traced anew."""
 
 from zoo.quiet import stderr_to_nowhere
 
@@ -9,3 +9,9 @@ def import_tensorflow():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    tf.get_logger().addFilter(is_no_retracing)
+
+
+def is_no_retracing(record):
+    """A program that makes one model after the other traces a function of Keras's for each, which cannot be helped."""
+    return "triggered tf.function retracing" not in record.getMessage()
