@@ -1,6 +1,7 @@
 """What a program's user got wrong, or the machine refused, told in one sentence."""
 
 import contextlib
+import re
 import shlex
 import sys
 
@@ -33,7 +34,7 @@ def exit_with_a_sentence(again=""):
             told = refusal(error)
             if not told:
                 raise
-            print(f"{told} {again}".rstrip(), file=sys.stderr)
+            print(told if isinstance(error, MemoryError) else f"{told} {again}".rstrip(), file=sys.stderr)
             raise SystemExit(2) from error
 
 
@@ -44,14 +45,14 @@ def refusal(error):
     if isinstance(error, OSError):
         return f"{error.filename} cannot be used: {error.strerror}." if error.filename else f"{error}."
     if isinstance(error, MemoryError):
-        return f"There is not enough memory. {error}".rstrip()
+        return f"There is not enough memory ({error or 'out of memory'}). Ask for smaller images or batches."
     if "tensorflow" not in sys.modules:
         return None
     from tensorflow import errors
 
     kinds = errors.NotFoundError, errors.PermissionDeniedError, errors.FailedPreconditionError
     if isinstance(error, (*kinds, errors.ResourceExhaustedError)):
-        return f"TensorFlow was refused a file or memory: {error.message.splitlines()[0]}."
+        return f"TensorFlow was refused a file or memory: {re.sub('{{.*?}} ', '', error.message.splitlines()[0])}."
     return None
 
 

@@ -55,6 +55,11 @@ class TrainConfig:
                 f"{self.model} is a generative network and not a classifier: python -m training.train_generative "
                 f"--model {self.model} trains it."
             )
+        if self.model in BACKBONES and (self.width != 1 or self.recipe.inputs != "unit"):
+            raise InputError(
+                f"{self.model} has one width, and scales the pixels itself: leave --width and --inputs out. With its "
+                "ImageNet weights python -m training.fine_tune trains it."
+            )
         checks.positive(self, "image_size", "width")
         checks.held_out_share(self)
         checks.seed(self)

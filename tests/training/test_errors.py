@@ -26,15 +26,19 @@ def test_wrong_input_is_its_own_sentence(capsys):
     [
         (OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), "a/b"), "a/b cannot be used: Not a directory."),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "[Errno 28] No space left on device."),
-        (MemoryError("Unable to allocate 288 GiB"), "There is not enough memory. Unable to allocate 288 GiB"),
         (
-            tf.errors.ResourceExhaustedError(None, None, "runs/x; No space left on device\nmore"),
+            tf.errors.ResourceExhaustedError(None, None, "{{function_node f}} runs/x; No space left on device\nmore"),
             "TensorFlow was refused a file or memory: runs/x; No space left on device.",
         ),
     ],
 )
 def test_what_the_machine_refuses_is_a_sentence_and_what_goes_on(capsys, error, sentence):
     assert told(capsys, error) == (2, f"{sentence} The same command goes on.\n")
+
+
+def test_too_little_memory_is_a_sentence(capsys):
+    status, sentence = told(capsys, MemoryError("Unable to allocate 288 GiB"))
+    assert (status, sentence.split(".")[0]) == (2, "There is not enough memory (Unable to allocate 288 GiB)")
 
 
 def test_ctrl_c_is_status_130_and_what_goes_on(capsys):

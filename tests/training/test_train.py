@@ -65,7 +65,10 @@ def test_pretrained_network_is_trained_from_nothing_with_its_own_defaults(tmp_pa
     [
         (["--model", "all_cnn"], "Did you mean"),
         (["--model", "conv_vae"], "python -m training.train_generative --model conv_vae trains it"),
-        (["--model", "mobilenet_025", "--width", "0.5"], "mobilenet_025 takes no width"),
+        (
+            ["--model", "mobilenet_025", "--width", "0.5"],
+            "mobilenet_025 has one width, and scales the pixels itself: leave --width and --inputs out",
+        ),
         (["--models_root", __file__], "test_train.py/all_cnn_c (Not a directory)"),
         (["--runs_root", __file__], "test_train.py (Not a directory)"),
         (["--runs_root", "/proc/x"], "Cannot write to /proc/x"),
