@@ -93,6 +93,19 @@ def test_second_run_tells_its_scores_and_reads_no_picture_again(finished, folder
     assert f"SavedModel: {finished.root / 'models' / 'colours' / '2'}" in told
 
 
+def test_weights_that_are_no_numbers_are_refused_before_anything_is_learned(tmp_path, folder, source, capsys):
+    model = zoo.build("all_cnn_c", input_shape=(28, 28, 1), num_classes=10, width=0.05)
+    bias = model.get_layer("conv8").bias  # the last before the class scores
+    bias.assign(np.full(bias.shape, np.inf))
+    card = json.loads((source / "model_card.json").read_text())
+    names = [str(number) for number in range(10)]
+    broken = export(model, tmp_path, "nan", features=zoo.features(model), class_names=names, card=card)
+    with pytest.raises(SystemExit):
+        run(tmp_path, folder, "--backbone=all_cnn_c", f"--weights={broken}")
+    assert "gives features that are no finite numbers" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
+
+
 @pytest.mark.parametrize(
     "given, sentence",
     [

@@ -178,6 +178,9 @@ def test_interrupted_training_goes_on_to_the_same_weights(model, tmp_path):
     [
         (["--model", "all_cnn_c"], "conv_vae"),
         (["--epochs", "0"], "epochs must be above 0, got 0"),
+        (["--width", "inf"], "width must be finite, got inf"),
+        (["--seed", "5000000000"], "seed must be at least 0 and below 2**32, got 5000000000"),
+        (["--models_root", __file__], "test_train_generative.py/conv_vae (Not a directory)"),
         (["--classifier", "nowhere"], "nowhere holds no SavedModel"),
         (["--dataset", "nowhere"], "Unknown dataset 'nowhere'"),
     ],
