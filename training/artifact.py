@@ -18,13 +18,8 @@ class Artifact:
     """
 
     def __init__(self, path):
-        import tensorflow as tf
-
         self.path = version_directory(Path(path))
-        try:
-            self.loaded = tf.saved_model.load(self.path)  # owns the variables
-        except Exception as error:  # of many kinds, as TensorFlow reads one part or another
-            raise InputError(f"The SavedModel in {self.path} is damaged ({error}); export it again.") from error
+        self.loaded = load(self.path)  # owns the variables
         self.signatures = self.loaded.signatures
         self.image_shape = self.input_shape("serving_default")
         self.require_output("serving_default", "probabilities")
@@ -39,10 +34,7 @@ class Artifact:
     def card(self):
         """model_card.json's content, empty where there is none."""
         path = self.path / "model_card.json"
-        try:
-            return json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        except ValueError as error:
-            raise InputError(f"{path} is no JSON ({error}); export the model again.") from error
+        return read_card(path) if path.is_file() else {}
 
     @property
     def labels_file(self):
@@ -93,6 +85,24 @@ class Artifact:
             for at in range(0, len(images), BATCH_SIZE)
         ]
         return np.concatenate(parts)
+
+
+def load(path):
+    """The SavedModel in the folder `path`."""
+    import tensorflow as tf
+
+    try:
+        return tf.saved_model.load(path)
+    except Exception as error:  # of many kinds, as TensorFlow finds one part or another damaged
+        raise InputError(f"The SavedModel in {path} cannot be loaded ({error}). Export it again.") from error
+
+
+def read_card(path):
+    """The content of the model_card.json at `path`."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}). Export the model again.") from error
 
 
 def weights_of(loaded):

@@ -1,15 +1,12 @@
 """The network to fine-tune, of keras.applications or of the zoo's own, with the weights of an earlier training."""
 
 import contextlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
-import tensorflow as tf
-
 import training.inputs  # noqa: F401  a layer of it may be in a network's front
 import zoo
-from training.artifact import weights_of
+from training.artifact import load, read_card, weights_of
 from training.errors import InputError
 from zoo import cards, catalog, trained, weight_files
 from zoo.front import front_from
@@ -107,10 +104,10 @@ def read_version(name, folder):
     card = folder / "model_card.json"
     if not card.is_file():
         raise InputError(f"{folder} has no model_card.json; expected a version directory, such as models/{name}/1.")
-    network = {"front": [], **json.loads(card.read_text("utf-8"))["model"]}
+    network = {"front": [], **read_card(card)["model"]}
     if network["name"] != name:
         raise InputError(f"{folder} holds a {network['name']}, not a {name}: give --backbone {network['name']}.")
-    return network, weight_files.by_layer(weights_of(tf.saved_model.load(folder)))
+    return network, weight_files.by_layer(weights_of(load(folder)))
 
 
 def read_file(name, path, entry, width):

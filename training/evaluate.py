@@ -11,6 +11,7 @@ from pathlib import Path
 import tyro
 
 from training import checks, folders, metrics
+from training.class_names import CLASS_NAMES
 from training.errors import exit_with_a_sentence
 from training.quiet import import_tensorflow
 
@@ -81,7 +82,7 @@ def measure(config):
 def split_seed(config, card):
     """The seed of the split into training and test images: what was trained on is not to be tested on."""
     trained = card.get("seed", 0)
-    if config.seed not in (None, trained):
+    if config.dataset not in CLASS_NAMES and config.seed not in (None, trained):
         print(
             f"{config.path} was trained with seed {trained}: if {config.dataset} has no test part, seed {config.seed} "
             "tests on images that it was trained on. Leave --seed out.",

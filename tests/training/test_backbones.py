@@ -1,3 +1,5 @@
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -106,3 +108,14 @@ def test_network_of_keras_applications_has_the_features_of_its_weights(tmp_path)
 def test_other_width_is_refused_with_the_first_layer_that_differs(file):
     with pytest.raises(InputError, match=r"layer 'conv1' takes 3x3x1x48, 48, and its 'conv2d' is 3x3x1x5"):
         backbones.build(backbones.plan(NAME, str(file), width=0.5), num_classes=3)
+
+
+@pytest.mark.parametrize(
+    "damaged, sentence", [("saved_model.pb", "cannot be loaded"), ("model_card.json", "model_card.json is no JSON")]
+)
+def test_damaged_version_is_refused(version, tmp_path, damaged, sentence):
+    copy = tmp_path / "1"
+    shutil.copytree(version, copy)
+    (copy / damaged).write_bytes(b"\xff no protobuf and no JSON")
+    with pytest.raises(InputError, match=sentence):
+        backbones.plan(NAME, str(copy))

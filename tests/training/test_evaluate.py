@@ -168,7 +168,7 @@ def test_seed_that_no_split_has_is_refused(models_root, capsys):
 )
 def test_damaged_model_is_a_sentence(tmp_path, pictures, capsys, damage):
     damage(exported(tmp_path, "damaged"))
-    assert "damaged/1 is damaged (" in refusal(capsys, tmp_path / "damaged", f"--dataset={pictures}")
+    assert "damaged/1 cannot be loaded (" in refusal(capsys, tmp_path / "damaged", f"--dataset={pictures}")
 
 
 def test_generative_model_is_told_to_be_no_classifier(tmp_path, capsys):
