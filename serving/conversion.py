@@ -81,22 +81,25 @@ def lacks_tensors(servable: TensorFlowServable, name: str) -> bool:
 
 
 def frozen_graph(servable: TensorFlowServable, names: Sequence[str]) -> graph_pb2.GraphDef:
-    """The graph of the signatures `names` with constants for variables and the calls inlined.
+    """The graph of the signatures `names` with the calls inlined and constants for variables.
+
+    In this order: TensorFlow's optimizer takes 15 s to inline the calls of VGG-16 around its 550 MB of constants, and
+    60 ms without them.
 
     Raises whatever the converters raise, for one where a signature writes a variable.
     """
     definitions = [servable.signature_defs[name] for name in names]
     tensors = [info.name for definition in definitions for info in definition.outputs.values()]
     session = servable.graph_session
-    constants = convert_to_constants.convert_variables_to_constants_from_session_graph(
-        Variables(session), session.graph_def(), sorted({node_of(tensor) for tensor in tensors})
-    )
-    meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=constants)
+    meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=session.graph_def())
     meta_graph.collection_def["train_op"].node_list.value.extend(tensors)
     config = tf.compat.v1.ConfigProto()
     config.graph_options.rewrite_options.min_graph_nodes = -1
     config.graph_options.rewrite_options.optimizers.append("function")
-    return tf_optimizer.OptimizeGraph(config, meta_graph)
+    inlined = tf_optimizer.OptimizeGraph(config, meta_graph)
+    return convert_to_constants.convert_variables_to_constants_from_session_graph(
+        Variables(session), inlined, sorted({node_of(tensor) for tensor in tensors})
+    )
 
 
 def cut_each(
