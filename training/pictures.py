@@ -9,6 +9,8 @@ from PIL import Image, ImageOps
 
 OWN_SIZE_LIMIT = 96  # pixels a side; pictures of one size up to this keep it
 DEFAULT_SIZE = 64  # a side, for pictures that differ in size or are larger
+MOST_PIXELS = 10**9  # of a picture: five times the largest photographs
+NOT_WHOLE = "not a whole picture in a class folder"
 
 
 def read(contents, image_size=None):
@@ -30,7 +32,7 @@ def read(contents, image_size=None):
 def header(content):
     """((width, height), whether it is greyscale), or None for what is no picture."""
     try:
-        with Image.open(opened(content)) as picture:
+        with opened(content) as picture:
             return picture.size, picture.mode in ("1", "L", "LA", "I", "F") or picture.mode.startswith("I;16")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
@@ -61,7 +63,7 @@ def decode_into(target, content):
 def decode(content, shape):
     """The picture as uint8 `shape` (H, W, C), stretched to fit with the filter the exported graph uses too."""
     height, width, channels = shape
-    with Image.open(opened(content)) as picture:
+    with opened(content) as picture:
         picture.draft("RGB", (2 * width, 2 * height))  # JPEG only: skips detail that the resize would drop
         upright = ImageOps.exif_transpose(eight_bits(picture))
         if upright.mode == "P":
@@ -78,4 +80,17 @@ def eight_bits(picture):
 
 
 def opened(content):
-    return io.BytesIO(content) if isinstance(content, bytes) else content
+    """The picture as Pillow opens it: of what is in the file, only the header is read yet."""
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns from there, and refuses from twice as many
+    return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content)
+
+
+def fault(content):
+    """Why `decode_into` could not read `content`."""
+    try:
+        opened(content).close()
+    except Image.DecompressionBombError:
+        return f"a picture of more than {MOST_PIXELS:,} pixels; make it smaller"
+    except Exception:
+        pass
+    return NOT_WHOLE
