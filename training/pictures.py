@@ -52,7 +52,7 @@ def common_shape(headers, image_size):
 
 
 def decode_into(target, content):
-    """Fills `target`, uint8 [H, W, C], with the picture, turned upright; False where it cannot be decoded."""
+    """Fills `target`, uint8 [H, W, C], with the picture; False where it cannot be decoded."""
     try:
         target[...] = decode(content, target.shape)
     except Exception:  # damaged files get struct.error, KeyError and more out of Pillow's decoders
@@ -61,13 +61,17 @@ def decode_into(target, content):
 
 
 def decode(content, shape):
-    """The picture as uint8 `shape` (H, W, C), stretched to fit with the filter the exported graph uses too."""
+    """The picture as uint8 `shape` (H, W, C), decoded and stretched to fit as the exported graph does it."""
     height, width, channels = shape
     with opened(content) as picture:
         picture.draft("RGB", (2 * width, 2 * height))  # JPEG only: skips detail that the resize would drop
-        upright = ImageOps.exif_transpose(eight_bits(picture))
-        if upright.mode == "P":
+        upright = eight_bits(picture)
+        if picture.format != "PNG":  # whose note the exported graph does not read
+            upright = ImageOps.exif_transpose(upright)
+        if upright.mode == "P" or picture.format == "GIF":
             upright = upright.convert("RGBA")  # keeps Pillow from warning about transparent palettes
+        if picture.format == "GIF":  # TensorFlow has black where one is transparent
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "black"), upright)
         upright = upright.convert("L" if channels == 1 else "RGB")
         return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR)).reshape(shape)
 
