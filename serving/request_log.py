@@ -5,7 +5,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
 
@@ -28,7 +28,8 @@ class RequestLog:
 
     def __init__(self, path: str, sampling_rate: float = 1.0, draw: Callable[[], float] = random.random) -> None:
         try:
-            self._file: TextIO = sys.stdout if path == "-" else open(path, "a", encoding="utf-8")
+            is_stdout = path == "-"
+            self._file = open(sys.stdout.fileno() if is_stdout else path, "ab", buffering=0, closefd=not is_stdout)
         except OSError as error:
             raise ServingError(
                 Code.NOT_FOUND, f"--request_log: {path} cannot be written to: {error.strerror}."
@@ -44,15 +45,13 @@ class RequestLog:
     def write(self, record: dict[str, Any]) -> None:
         """A record that cannot be written is lost, which the server's log says once: the request must not fail."""
         try:
-            line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+            line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
             with self._lock:
-                self._file.write(line + "\n")
-                self._file.flush()
+                self._file.write(line)
         except Exception as error:
             if not self._has_failed:
                 log.error("Records of requests are lost: %s.", error)
             self._has_failed = True
 
     def close(self) -> None:
-        if self._file is not sys.stdout:
-            self._file.close()
+        self._file.close()

@@ -50,6 +50,10 @@ class Server:
         self._stopping = stopping or threading.Event()
         self._monitoring = flags.monitoring_config()
         self._tls = flags.ssl_config()
+        if self._tls:
+            from serving import sockets
+
+            sockets.tls_context(self._tls)  # says what is wrong with the certificates, before anything is loaded
         self._batching = flags.batching_parameters()
         self._engine_options = flags.engine_options()
         self._workers = Workers(self._batching.num_batch_threads if self._batching else flags.grpc_max_threads)

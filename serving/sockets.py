@@ -40,8 +40,6 @@ def bind_grpc(server: GrpcServer, flags: Flags, tls: SslConfig | None) -> list[s
     Raises:
         ServingError: UNAVAILABLE when one of them cannot be had.
     """
-    if tls:
-        tls_context(tls)  # which says what is wrong with them; gRPC would not
     addresses = [f"0.0.0.0:{flags.port}"] if flags.port else []
     if flags.grpc_socket_path:
         addresses.append(f"unix:{flags.grpc_socket_path}")

@@ -39,14 +39,17 @@ def save(folder, model, progress):
 
 def restore(folder, model):
     """Sets `model` and its optimizer to the newest whole state in `folder`: its Progress, or a new one."""
-    for path in sorted(folder.glob("state-*.npz"), reverse=True):
+    paths = sorted(folder.glob("state-*.npz"))
+    while paths:
+        path = paths.pop()
         try:
             with open(path, "rb") as opened, np.load(opened) as file:
                 arrays = {name: file[name] for name in file.files}  # reads all, so that a damaged one changes nothing
             progress = Progress(*arrays.pop("progress").tolist())
             set_variables(model, [arrays[str(at)] for at in range(len(arrays))])
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            print(f"{path} cannot be read ({error}); going back to the state before it.", file=sys.stderr)
+            now = "going back to the state before it" if paths else "training starts anew"
+            print(f"{path} cannot be read ({error}); {now}.", file=sys.stderr)
             continue
         return progress._replace(step=int(progress.step))
     return Progress()

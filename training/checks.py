@@ -2,7 +2,7 @@
 
 import math
 
-LONGEST_NAME = 200  # bytes, of the 255 that a folder's name may have: a run's has the dataset and recipe in it too
+LONGEST_NAME = 150  # bytes, of the 255 that a folder's name may have: a run's has the dataset and recipe in it too
 
 
 def positive(config, *fields):

@@ -13,6 +13,7 @@ from pathlib import Path
 import tyro
 
 from training import checks, grid, metrics, recipes
+from training.class_names import CLASS_NAMES
 from training.errors import InputError, Interrupted, exit_with_a_sentence
 from training.ledger import Ledger
 from training.quiet import import_tensorflow
@@ -85,7 +86,7 @@ def compare(config, command):
 
     data = datasets.load(config.dataset, data_dir=config.data_dir)
     ledger = open_ledger(config.results_root / f"compare_{data.name}.csv")
-    given = {"dataset": data.name, "width": config.width, "recipe": config.recipe}
+    given = {"dataset": identity(config, data), "width": config.width, "recipe": config.recipe}
     plans = {
         budget: grid.cells(epochs, config.seeds, **given)
         for budget, epochs in grid.plans(costs(config, data), config.chosen_epochs).items()
@@ -100,6 +101,12 @@ def compare(config, command):
     print(path.read_text("utf-8"))
     print(f"{ledger.path}, {path} and {path.with_suffix('.png')}")
     return path
+
+
+def identity(config, data):
+    """What rows call the data: its name alone only says what is in a dataset that is known by it."""
+    is_known = config.dataset in CLASS_NAMES and config.data_dir is None
+    return data.name if is_known else f"{data.name}-{data.digest[:8]}"
 
 
 def open_ledger(path):

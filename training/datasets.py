@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+import functools
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +41,14 @@ class Dataset:
     @property
     def num_classes(self):
         return len(self.class_names)
+
+    @functools.cached_property
+    def digest(self):
+        """Hexadecimal digits, others for other class names, images or labels, or for another order or split of them."""
+        found = hashlib.blake2b(repr((self.class_names, self.train.images.shape)).encode(), digest_size=16)
+        for array in (*self.train, *self.test):
+            found.update(np.ascontiguousarray(array))
+        return found.hexdigest()
 
 
 def load(name_or_folder, *, data_dir=None, image_size=None, seed=0):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Cell(NamedTuple):
     """One training."""
 
-    dataset: str
+    dataset: str  # with a digest of what is in it where the name does not tell
     width: str  # six digits of it: what is compared with the text of a file must not depend on how that was written
     recipe: str
     model: str

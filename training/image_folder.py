@@ -1,20 +1,23 @@
 """Folders and tar archives of pictures, one folder a class, read into arrays of one size.
 
 The layout is `train/<class>/*` and `test/<class>/*`, or `<class>/*`, of which a seeded fifth of each class becomes the
-test part. A single folder around either is looked through.
+test part. Upper case is as good, and `val/` is the test part where there is no `test/`. A single folder around either
+layout is looked through. Hidden files and folders are left out; links are followed.
 """
 
+import os
 import sys
-import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from training import pictures
+from training import pictures, tree
 from training.errors import InputError
 
 TEST_SHARE = 0.2  # of each class, where the folder has no test part of its own
+TRAINING_PARTS = ("train", "training")
+TEST_PARTS = ("test", "testing", "val", "valid", "validation")  # the first that is there
 
 
 class Picture(NamedTuple):
@@ -38,12 +41,11 @@ def load(source, *, image_size=None, seed=0):
     Raises:
         InputError: `source` has neither layout, a class without pictures, or no picture to test on.
     """
-    folders, files = list_archive(source) if source.is_file() else list_folder(source)
-    folders, files = without_wrapper(folders, files)
-    found, class_names, skipped = arrange(source, folders, files, seed)
+    listed = tree.of_archive(source) if source.is_file() else tree.of_folder(source)
+    folders, files = tree.without_wrapper(*listed)
+    found, class_names, outside = arrange(source, folders, files, seed)
     images, is_read = pictures.read([picture.content for picture in found], image_size)
-    skipped += [picture.path for picture, read in zip(found, is_read, strict=True) if not read]
-    report_skipped(skipped)
+    report_skipped(outside, [picture for picture, read in zip(found, is_read, strict=True) if not read])
     kept = [picture for picture, read in zip(found, is_read, strict=True) if read]
     require_every_class(source, kept, class_names)
     labels = np.array([picture.label for picture in kept], np.int32)
@@ -51,65 +53,62 @@ def load(source, *, image_size=None, seed=0):
     return ((images[~is_test], labels[~is_test]), (images[is_test], labels[is_test])), class_names
 
 
-def list_folder(folder):
-    """(paths of the folders below `folder`, {path of a file: its full Path}), sorted, with / between parts."""
-    below = sorted(folder.rglob("*"))
-    files = {path.relative_to(folder).as_posix(): path for path in below if path.is_file()}
-    return [path.relative_to(folder).as_posix() for path in below if path.is_dir()], files
-
-
-def list_archive(path):
-    """The same of a tar archive, compressed or not; files as bytes, for a compressed archive is read front to back."""
-    folders, files = set(), {}
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).as_posix()
-                parents = [parent.as_posix() for parent in PurePosixPath(name).parents]
-                folders.update(parents)
-                if member.isdir():
-                    folders.add(name)
-                elif member.isfile():
-                    files[name] = archive.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise InputError(
-            f"{path} is no folder and no whole tar archive ({error}); expected pictures in one folder a class."
-        ) from error
-    return sorted(folders - {"."}), dict(sorted(files.items()))
-
-
-def without_wrapper(folders, files):
-    """The listing with a lone outer folder taken off every path, as archives often have one."""
-    tops = {path.split("/")[0] for path in [*folders, *files]}
-    inner = [path for path in folders if "/" in path]
-    if len(tops) != 1 or not inner:
-        return folders, files
-    return without_wrapper(
-        [path.split("/", 1)[1] for path in inner],
-        {path.split("/", 1)[1]: content for path, content in files.items() if "/" in path},
-    )
-
-
 def arrange(source, folders, files, seed):
-    """(pictures, class names, paths of files outside any class folder)."""
-    has_parts = {"train", "test"} <= set(folders)
-    depth = 2 if has_parts else 1
+    """(pictures, class names, paths of files outside any class folder and of links to nothing)."""
+    parts = part_folders(source, folders)
+    if parts:
+        folders, files = only(parts, folders, files)
+    depth = 2 if parts else 1
     classes = [tuple(path.split("/")) for path in folders if path.count("/") == depth - 1]
-    if has_parts:
-        classes = [path for path in classes if path[0] in ("train", "test")]
-    class_names = tuple(sorted({path[-1] for path in classes if path[0] != "test" or not has_parts}))
+    class_names = tuple(sorted({path[-1] for path in classes if not parts or path[0] == parts[0]}))
     require_classes(source, class_names, classes)
-    members = {path: [name for name in files if tuple(name.split("/")[:depth]) == path] for path in classes}
+    readable = [name for name in files if files[name] is not None]
+    members = {path: [name for name in readable if tuple(name.split("/")[:depth]) == path] for path in classes}
     empty = ["/".join(path) for path, names in members.items() if not names]
     if empty:
         raise InputError(f"{source} has empty class folders: {', '.join(empty)}. Put pictures in or remove them.")
     found = []
     for path, names in members.items():
         label = class_names.index(path[-1])
-        is_test = [path[0] == "test"] * len(names) if has_parts else split(len(names), [seed, label])
+        is_test = [path[0] == parts[1]] * len(names) if parts else split(len(names), [seed, label])
         found += [Picture(n, label, bool(t), files[n]) for n, t in zip(names, is_test, strict=True)]
     inside = {picture.path for picture in found}
     return found, class_names, [name for name in files if name not in inside]
+
+
+def part_folders(source, folders):
+    """(the top folder to train on, the one to test on), or () where the top folders are classes.
+
+    Raises:
+        InputError: there is one of the two, with folders in it as no class has.
+    """
+    tops = [path for path in folders if "/" not in path]
+    parts = [
+        next((top for name in names for top in tops if top.lower() == name), None)
+        for names in (TRAINING_PARTS, TEST_PARTS)
+    ]
+    if None not in parts:
+        return tuple(parts)
+    for part in filter(None, parts):
+        if any(path.startswith(f"{part}/") for path in folders):
+            missing = "train/ to train on" if parts[0] is None else "test/ or val/ to test on"
+            raise InputError(
+                f"{source} has folders in {part}/ but no {missing}. Expected train/<class>/* and test/<class>/*, or "
+                f"<class>/*; to have a fifth of {part}/ held out for the test, give that folder alone."
+            )
+    return ()
+
+
+def only(parts, folders, files):
+    """The listing without the top folders that are none of the `parts`, which are told."""
+    others = {path for path in folders if "/" not in path and path not in parts}
+    if others:
+        told = ", ".join(f"{path}/" for path in sorted(others))
+        print(f"Training on {parts[0]}/ and testing on {parts[1]}/; left out: {told}.", file=sys.stderr)
+    return (
+        [path for path in folders if path.split("/")[0] not in others],
+        {path: content for path, content in files.items() if path.split("/")[0] not in others},
+    )
 
 
 def split(count, seed):
@@ -124,12 +123,20 @@ def require_classes(source, class_names, classes):
             f"{source} has {len(class_names)} class folders ({', '.join(class_names) or 'none'}); expected two or more "
             "in the layout train/<class>/* and test/<class>/*, or <class>/*."
         )
+    for name in (str(source), source.resolve().name, *class_names):
+        if not is_text(name):
+            raise InputError(f"{source}: the name {os.fsencode(name)} is not one line of UTF-8; rename that folder.")
     strangers = sorted({path[-1] for path in classes} - set(class_names))
     if strangers:
         raise InputError(
             f"{source} tests on classes that train/ does not have: {', '.join(strangers)}. "
             f"Classes of train/: {', '.join(class_names)}."
         )
+
+
+def is_text(name):
+    """Whether `name` can stand in a line of labels.txt; other bytes than UTF-8 are surrogates in it."""
+    return "\n" not in name and name.encode("utf-8", "ignore").decode() == name
 
 
 def require_every_class(source, kept, class_names):
@@ -142,8 +149,10 @@ def require_every_class(source, kept, class_names):
         raise InputError(f"{source} has no picture to test on; put some under test/<class>/.")
 
 
-def report_skipped(paths):
-    for path in paths:
-        print(f"Skipped {path}: not a whole picture in a class folder.", file=sys.stderr)
-    if paths:
-        print(f"Skipped {len(paths)} files in all.", file=sys.stderr)
+def report_skipped(outside, unread):
+    """Names the paths `outside` and the Pictures `unread` on stderr with what is wrong, and counts them."""
+    faults = dict.fromkeys(outside, pictures.NOT_WHOLE) | {each.path: pictures.fault(each.content) for each in unread}
+    for path, fault in faults.items():
+        print(f"Skipped {path}: {fault}.", file=sys.stderr)
+    if faults:
+        print(f"Skipped {len(faults)} files in all.", file=sys.stderr)

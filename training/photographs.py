@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training import image_folder, pictures
+from training import image_folder, pictures, tree
 from training.checkpoints import written_whole
 from training.errors import InputError
 from training.progress import progress
@@ -70,7 +70,7 @@ def find(source, seed):
     if not source.is_dir():
         what = "no folder; unpack it first" if source.exists() else "not there"
         raise InputError(f"{source} is {what}. Expected a folder of pictures with one folder a class.")
-    folders, files = image_folder.without_wrapper(*image_folder.list_folder(source))
+    folders, files = tree.without_wrapper(*tree.of_folder(source))
     found, class_names, outside = image_folder.arrange(source, folders, files, seed)
     return Listing(source, class_names, found, outside)
 
@@ -87,8 +87,7 @@ def read(listing, image_shape, cache):
     source, class_names, found, outside = listing
     file = cache / f"pictures-{fingerprint(found, image_shape)}.npy"
     digests = decoded(found, image_shape, file)
-    broken = [each.path for each, digest in zip(found, digests, strict=True) if not digest]
-    image_folder.report_skipped(outside + broken)
+    image_folder.report_skipped(outside, [each for each, digest in zip(found, digests, strict=True) if not digest])
     rows = [row for row, digest in enumerate(digests) if digest]
     kept = [found[row] for row in rows]
     image_folder.require_every_class(source, kept, class_names)
@@ -109,9 +108,11 @@ def read(listing, image_shape, cache):
 
 
 def fingerprint(found, image_shape):
-    """Changes when a file is added, removed or written to, and with the shape."""
+    """Changes when a file is added, removed or written to, and with the shape and the limit of what is read."""
     files = [(str(each.content.resolve()), each.content.stat()) for each in found]
-    identity = repr((image_shape, [(path, stat.st_size, stat.st_mtime_ns) for path, stat in files]))
+    identity = repr(
+        (image_shape, pictures.MOST_PIXELS, [(path, stat.st_size, stat.st_mtime_ns) for path, stat in files])
+    )
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 

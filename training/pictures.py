@@ -9,6 +9,8 @@ from PIL import Image, ImageOps
 
 OWN_SIZE_LIMIT = 96  # pixels a side; pictures of one size up to this keep it
 DEFAULT_SIZE = 64  # a side, for pictures that differ in size or are larger
+MOST_PIXELS = 10**9  # of a picture: five times the largest photographs
+NOT_WHOLE = "not a whole picture in a class folder"
 
 
 def read(contents, image_size=None):
@@ -30,7 +32,7 @@ def read(contents, image_size=None):
 def header(content):
     """((width, height), whether it is greyscale), or None for what is no picture."""
     try:
-        with Image.open(opened(content)) as picture:
+        with opened(content) as picture:
             return picture.size, picture.mode in ("1", "L", "LA", "I", "F") or picture.mode.startswith("I;16")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
@@ -50,7 +52,7 @@ def common_shape(headers, image_size):
 
 
 def decode_into(target, content):
-    """Fills `target`, uint8 [H, W, C], with the picture, turned upright; False where it cannot be decoded."""
+    """Fills `target`, uint8 [H, W, C], with the picture; False where it cannot be decoded."""
     try:
         target[...] = decode(content, target.shape)
     except Exception:  # damaged files get struct.error, KeyError and more out of Pillow's decoders
@@ -59,13 +61,17 @@ def decode_into(target, content):
 
 
 def decode(content, shape):
-    """The picture as uint8 `shape` (H, W, C), stretched to fit with the filter the exported graph uses too."""
+    """The picture as uint8 `shape` (H, W, C), decoded and stretched to fit as the exported graph does it."""
     height, width, channels = shape
-    with Image.open(opened(content)) as picture:
+    with opened(content) as picture:
         picture.draft("RGB", (2 * width, 2 * height))  # JPEG only: skips detail that the resize would drop
-        upright = ImageOps.exif_transpose(eight_bits(picture))
-        if upright.mode == "P":
+        upright = eight_bits(picture)
+        if picture.format != "PNG":  # whose note the exported graph does not read
+            upright = ImageOps.exif_transpose(upright)
+        if upright.mode == "P" or picture.format == "GIF":
             upright = upright.convert("RGBA")  # keeps Pillow from warning about transparent palettes
+        if picture.format == "GIF":  # TensorFlow has black where one is transparent
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "black"), upright)
         upright = upright.convert("L" if channels == 1 else "RGB")
         return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR)).reshape(shape)
 
@@ -78,4 +84,17 @@ def eight_bits(picture):
 
 
 def opened(content):
-    return io.BytesIO(content) if isinstance(content, bytes) else content
+    """The picture as Pillow opens it: of what is in the file, only the header is read yet."""
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns from there, and refuses from twice as many
+    return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content)
+
+
+def fault(content):
+    """Why `decode_into` could not read `content`."""
+    try:
+        opened(content).close()
+    except Image.DecompressionBombError:
+        return f"a picture of more than {MOST_PIXELS:,} pixels; make it smaller"
+    except Exception:
+        pass
+    return NOT_WHOLE

@@ -5,6 +5,7 @@ python -m training.train --model all_cnn_c --dataset fashion_mnist
 
 import argparse
 import dataclasses
+import glob
 import hashlib
 import sys
 from pathlib import Path
@@ -121,7 +122,7 @@ def train(config, data=None):
     with distribution.scope(strategy), dtype_policy(choose_policy()):
         model = build(config, data, front())
         compile_for_training(model, how, batches.steps * how.epochs)
-    folder = run_folder(config, is_chief)
+    folder = run_folder(config, data, is_chief)
     if not is_chief:
         distribution.fit(strategy, model, batches, validation, how.epochs, folder)
         return None
@@ -200,20 +201,22 @@ def sliding(model):
         return None
 
 
-def run_folder(config, is_chief=True):
-    """runs/<what is trained>: the same for the same command line, emptied unless it has a state to go on from.
+def run_folder(config, data, is_chief=True):
+    """runs/<what is trained>: the same for the same command line and data, emptied unless it has a state to go on from.
 
     A machine that only helps leaves it as it is.
     """
-    identity = repr(config).encode()
-    dataset = Path(config.dataset).name.split(".")[0]
-    name = f"{config.served_name}-{dataset}-{config.recipe.name}-{hashlib.sha256(identity).hexdigest()[:8]}"
-    folder = config.runs_root / name
+    command = hashlib.sha256(repr(config).encode()).hexdigest()[:8]
+    name = f"{config.served_name}-{data.name}-{config.recipe.name}-{command}"
+    folder = config.runs_root / f"{name}-{data.digest[:8]}"
     if not is_chief:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     with folders.locked(folder):
         if not list(folder.glob("state-*.npz")):
+            stopped = next(config.runs_root.glob(f"{glob.escape(name)}-*/state-*.npz"), None)
+            if stopped:
+                print(f"{data.name} has changed since the training in {stopped.parent} stopped; training starts anew.")
             folders.empty(folder)
     return folder
 

@@ -105,7 +105,7 @@ def train(config):
     keras.utils.set_random_seed(config.seed)
     data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
     distance = distance_of(config.classifier, data)
-    folder = run_folder(config)
+    folder = run_folder(config, data)
     trainer = build(config, data)
     with folders.locked(folder):
         seconds = fit(trainer, config, data, folder, distance)

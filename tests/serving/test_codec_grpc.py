@@ -59,6 +59,7 @@ def test_type_table(row):
 
 # What a TensorProto may hold: every row is read as TensorFlow reads it
 
+OCTAL_255 = "\\377"  # a byte of a length that goes on
 THREE = "tensor_shape { dim { size: 3 } } "
 
 
@@ -115,6 +116,14 @@ def test_tensors_are_read_as_tensorflow_reads_them(text, values):
         (f"dtype: DT_STRING {THREE} tensor_content: '\\001\\000\\002ab'", "3 strings need 6 bytes, 5 came."),
         (f"dtype: DT_STRING {THREE} tensor_content: '\\001'", "The content ends before the lengths of 3 strings."),
         (f"dtype: DT_STRING {THREE} tensor_content: '\\377'", "The content ends before the lengths of 3 strings."),
+        (
+            f"dtype: DT_STRING {THREE} tensor_content: '{20 * OCTAL_255}'",
+            "The content ends before the lengths of 3 strings.",
+        ),
+        (
+            "dtype: DT_FLOAT tensor_shape { dim { size: 0 } dim { size: 4611686018427387904 } }",
+            "Shape [0, 4611686018427387904] is too large.",
+        ),
         (
             "dtype: DT_FLOAT tensor_shape { dim { size: 1000000000 } } float_val: 1",
             "1 values came for shape [1000000000]; up to 268435456 bytes are filled up.",

@@ -123,6 +123,8 @@ def test_flag_without_the_one_it_needs_gives_one_line(arguments, notice):
         ({"port": 1, "rest_api_port": 1}, "--port and --rest_api_port must differ, both are 1."),
         ({"grpc_max_threads": 0}, "--grpc_max_threads must be at least 1, got 0."),
         ({"rest_api_timeout_in_ms": -1}, "--rest_api_timeout_in_ms must be at least 1, got -1."),
+        ({"num_load_threads": -1}, "--num_load_threads must be at least 0, got -1."),
+        ({"tensorflow_session_parallelism": -5}, "--tensorflow_session_parallelism must be at least 0, got -5."),
         ({"per_process_gpu_memory_fraction": 1.5}, "--per_process_gpu_memory_fraction is from 0 to 1, got 1.5."),
         ({"request_log_sampling_rate": -0.1}, "--request_log_sampling_rate is from 0 to 1, got -0.1."),
         (

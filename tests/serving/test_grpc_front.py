@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf.descriptor_pb2 import UninterpretedOption
 from tensorflow_serving.apis import (
+    model_pb2,
     model_service_pb2,
     predict_pb2,
     prediction_service_pb2,
@@ -49,6 +50,7 @@ class Front:
         models = Models()
         self.version = Version("m", 1, pathlib.Path(), State.AVAILABLE, Batched(self.model, self.workers))
         models.by_name["m"] = Model(None, {1: self.version})
+        models.by_name["caf\udce9"] = Model(None, {1: self.version})  # as the system gives a name that is no UTF-8
         self.server = GrpcServer(1, ())
         self.server.add_front(f"127.0.0.1:{port}")
         self.server.fronts[0].add_service(SERVICE, FrontPredictionService(models, Observer(self.metrics)))
@@ -198,3 +200,10 @@ def test_stop_refuses_new_calls_and_finishes_those_in_flight(front):
         front.model.may_end.set()
         assert front.answer(call.result()) == b"WAIT"
         stopped.result(DEADLINE_S)
+
+
+def test_refusal_that_names_what_is_no_utf8_is_told(front):
+    unknown = predict_pb2.PredictRequest(model_spec=model_pb2.ModelSpec(name="other"))
+    code, message = refusal(lambda: front.stub.Predict(unknown, timeout=DEADLINE_S))
+    assert (code, message.split(". ")[1]) == ("NOT_FOUND", "Models served: caf?, m.")
+    assert front.ask("hello") == b"HELLO"

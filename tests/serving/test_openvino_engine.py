@@ -293,3 +293,43 @@ def test_network_whose_weights_nobody_writes_is_fast_beside_a_signature_that_kee
     }
     assert [servable.run("counted", {"by": np.float32(2)}, ["count"])["count"].item() for _ in range(2)] == [2, 4]
     servable.close()
+
+
+class Grouped(tf.Module):
+    """A convolution in four groups, for which TensorFlow has no kernel on a processor and XLA has one."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel = tf.Variable(np.random.default_rng(0).normal(size=(3, 3, 2, 12)), dtype=tf.float32)
+
+    @tf.function(jit_compile=True)
+    def convolve(self, x):
+        return tf.nn.conv2d(x, self.kernel, 1, "SAME")
+
+    @tf.function(input_signature=[tf.TensorSpec((None, SIDE, SIDE, 8), tf.float32, "x")])
+    def __call__(self, x):
+        return {"y": tf.nn.relu(self.convolve(x))}
+
+    @tf.function(input_signature=[tf.TensorSpec((None, SIDE, SIDE, 8), tf.float32, "x")])
+    def kept(self, x):
+        """The convolution's mean is rounded to a text, so that what follows it is not all OpenVINO's."""
+        y = self.convolve(x)
+        return {"text": tf.strings.as_string(tf.reduce_mean(y, [1, 2]), 2), "top": self.convolve(tf.round(y[..., :8]))}
+
+
+@pytest.mark.parametrize("engine", ["auto", "tensorflow"])
+def test_grouped_convolutions_that_keras_leaves_to_xla(tmp_path, engine):
+    module = Grouped()
+    tf.saved_model.save(module, str(tmp_path), {"serving_default": module.__call__, "kept": module.kept})
+    x = np.random.default_rng(1).normal(size=(3, SIDE, SIDE, 8)).astype(np.float32)
+    groups = zip(np.split(x, 4, axis=3), np.split(module.kernel.numpy(), 4, axis=3), strict=True)
+    want = np.concatenate([tf.nn.conv2d(part, kernel, 1, "SAME") for part, kernel in groups], axis=3)
+    servable = load(tmp_path, engine=engine)
+    np.testing.assert_allclose(
+        servable.run("serving_default", {"x": x}, ["y"])["y"], np.maximum(want, 0), rtol=1e-4, atol=1e-4
+    )
+    texts = servable.run("kept", {"x": x}, ["text"])["text"]
+    assert texts.astype(float) == pytest.approx(want.mean((1, 2)), abs=0.01)
+    if engine == "auto":
+        assert servable.engine_report["serving_default"].startswith("openvino: within")
+    servable.close()

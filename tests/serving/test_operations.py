@@ -1,7 +1,9 @@
 """What an operator relies on: metrics, request logs, health, TLS, warm-up, config files, sockets, other clients."""
 
 import json
+import pathlib
 import ssl
+import threading
 
 import grpc
 import httpx
@@ -10,12 +12,27 @@ import ovmsclient
 import pytest
 import tensorflow as tf
 import trustme
+from google.protobuf import text_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    model_management_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_log_pb2,
+    prediction_service_pb2_grpc,
+)
 
+from serving import grpc_services
+from serving.call import Observer
 from serving.errors import Code, ServingError
+from serving.flags import Flags
+from serving.grpc_async import GrpcServer
+from serving.metrics import Metrics
+from serving.repository import Options, Repository
 from serving.tensorflow_session import session_config
+from serving.versions import Version
 
 DEADLINE_S = 20
 
@@ -126,6 +143,60 @@ def health(channel, service):
     return health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service), timeout=DEADLINE_S)
 
 
+def test_request_log_that_cannot_be_written_costs_no_answer(start_server, saved_model, caplog):
+    with start_server(model_name="m", model_base_path=saved_model(), request_log="/dev/full") as server:
+        assert [ask(server, "m").status_code for _ in range(2)] == [200, 200]
+    lost = [record.message for record in caplog.records if "are lost" in record.message]
+    assert lost == ["Records of requests are lost: [Errno 28] No space left on device."]
+
+
+def test_request_log_that_cannot_be_opened_ends_the_start(start_server, tmp_path):
+    with pytest.raises(ServingError, match=r"--request_log: .* cannot be written to: Not a directory\."):
+        (tmp_path / "file").touch()
+        with start_server(request_log=str(tmp_path / "file/log"), allow_empty_models=True):
+            pass
+
+
+def test_reload_tells_increases_of_metrics_under_both_spellings(start_server, saved_model, tmp_path):
+    base_path = saved_model("m", root=tmp_path)
+    write_warmup(base_path, [warmup_record()] * 3)
+    names = [f"{mark}tensorflow{mark}serving{mark}model_warmup_records_read" for mark in "/:"]
+    request = model_management_pb2.ReloadConfigRequest(metric_names=names)
+    text_format.Parse(config_text(("m", base_path, "")), request.config)
+    with start_server(allow_empty_models=True) as server:
+        with grpc.insecure_channel(f"localhost:{server.flags.port}") as channel:
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            response = stub.HandleReloadConfigRequest(request, timeout=DEADLINE_S)
+    assert [(metric.name, metric.int64_value_increase) for metric in response.metric] == [(name, 3) for name in names]
+
+
+def test_health_is_told_while_calls_wait_for_the_models(free_port):
+    """A version's change is told under the models' lock, for which calls in gRPC's event loop may be waiting."""
+    repository = Repository(lambda *_: None, Options(file_system_poll_wait_seconds=-1))
+    server = GrpcServer(1, ())
+    flags = Flags(enable_grpc_healthcheck_service=True)
+    on_change = grpc_services.add(server, flags, repository, Observer(Metrics()), lambda: True)
+    waits, told = threading.Event(), threading.Event()
+
+    async def wait_for_the_models():
+        waits.set()
+        with repository.models.changed:
+            pass
+
+    def change():
+        with repository.models.changed:
+            server.schedule(wait_for_the_models())
+            assert waits.wait(DEADLINE_S)
+            on_change(Version("m", 1, pathlib.Path()))
+        told.set()
+
+    threading.Thread(target=change, daemon=True).start()
+    assert told.wait(DEADLINE_S)
+    server.start()
+    server.stop(0)
+    repository.stop()
+
+
 @pytest.mark.parametrize("service", ["", "m", "PredictionService", "ModelService"])
 def test_grpc_health_knows_the_server_its_services_and_its_models(monitored, service):
     with grpc.insecure_channel(f"localhost:{monitored.flags.port}") as channel:
@@ -189,6 +260,20 @@ def secured(start_server, saved_model, authority, tmp_path_factory):
     flags = {"ssl_config_file": str(path), "rest_api_enable_tls": True}
     with start_server(model_name="m", model_base_path=saved_model("m", 3), **flags) as server:
         yield server
+
+
+@pytest.mark.parametrize("more", [{}, {"rest_api_enable_tls": True}])
+def test_key_that_is_not_the_certificates_ends_the_start(start_server, authority, tmp_path, more):
+    one, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
+    fields = {
+        "server_key": one.private_key_pem.bytes().decode(),
+        "server_cert": other.cert_chain_pems[0].bytes().decode(),
+    }
+    path = tmp_path / "ssl.config"
+    path.write_text("".join(f"{name}: {json.dumps(text)}\n" for name, text in fields.items()))
+    with pytest.raises(ServingError, match="server_key and server_cert of --ssl_config_file: no PEM that fits"):
+        with start_server(ssl_config_file=str(path), allow_empty_models=True, **more):
+            pass
 
 
 def test_tls_config_secures_grpc(secured, authority):
@@ -288,6 +373,22 @@ def test_model_config_file_is_followed(start_server, saved_model, tmp_path):
             assert server.is_ready
         path.write_text("no config at all {")
         assert ask(server, "two").status_code == 200
+        path.write_text("# a file that is being written")
+        server.reload(None)
+        assert ask(server, "two").status_code == 200
+
+
+def test_config_file_is_followed_while_a_model_of_it_is_not_there(start_server, saved_model, tmp_path):
+    path = tmp_path / "models.config"
+    one = ("one", saved_model("one", root=tmp_path), "")
+    path.write_text(config_text(one))
+    with start_server(model_config_file=str(path), model_config_file_poll_wait_seconds=1) as server:
+        path.write_text(config_text(one, ("typo", str(tmp_path / "tow"), "")))
+        while "typo" not in server.repository.models.by_name:
+            assert server.is_ready
+        path.write_text(config_text(one, ("two", saved_model("two", root=tmp_path), "")))
+        while ask(server, "two").status_code != 200:
+            assert server.is_ready
 
 
 def test_bad_model_config_file_ends_the_start_in_the_contracts_words(start_server, tmp_path):

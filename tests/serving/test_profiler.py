@@ -83,6 +83,7 @@ def test_a_place_that_cannot_be_written_is_refused_and_the_next_trace_runs(call,
 
 def test_a_caller_who_leaves_ends_the_trace(process, call, tmp_path):
     place = {"repository_root": str(tmp_path), "session_id": "s", "host_name": "h"}
+    call("Profile", duration_ms=1, **place)  # the first one waits for an import
     with grpc.insecure_channel(f"localhost:{process.grpc_port}") as channel:
         request = MESSAGES["ProfileRequest"](duration_ms=LONG_MS, **place).SerializeToString()
         with pytest.raises(grpc.RpcError) as refused:

@@ -343,3 +343,30 @@ def test_waiting_for_a_version_that_was_found_this_moment(repository, loads, wri
     with repository.models.changed:
         model.wanted = {**model.wanted, 2: write("m", 2)}  # as a poll in another thread leaves it for a while
         repository.wait_until_loaded(["m"], stop=iter([False, True]).__next__)
+
+
+def test_reload_does_not_wait_for_what_was_there_and_failed(repository, write, seen):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    write("m", 2, "bad")
+    repository.poll()
+    seen.wait(2, State.END, "unreadable")
+    labels = {"stable": 1}
+    repository.replace([ModelConfig("m", write("m", 1), Latest(1), labels), ModelConfig("n", write("n", 1))])
+    assert repository.models.by_name["m"].labels == labels
+    assert served(repository, "n") == [1]
+
+
+def test_reload_waits_for_a_version_that_gets_a_label(repository, write, loads):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    write("m", 2)
+    repository.replace([ModelConfig("m", write("m", 2), All(), {"canary": 2})])
+    with repository.models.acquire("m", label="canary") as version:
+        assert version.version == 2
+
+
+def test_model_that_comes_back_is_served_from_its_new_place_alone(repository, write, seen, tmp_path):
+    repository.replace([ModelConfig("m", write("m", 1))])
+    repository.replace([])
+    seen.wait(1, State.END)
+    repository.apply([ModelConfig("m", str(tmp_path / "missing"))])
+    assert served(repository) == []

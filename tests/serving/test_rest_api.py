@@ -147,6 +147,13 @@ def test_regress_gives_values_and_shares_context(http):
             400,
             "Failed to convert version: 99999999999999999999 to numeric.",
         ),
+        (
+            f"{MODEL}/versions/{'9' * 5000}:predict",
+            {"instances": [1]},
+            400,
+            f"Failed to convert version: {'9' * 5000} to numeric.",
+        ),
+        ("/v1/models/no/labels/L:predict", {"instances": [1]}, 400, "Unrecognized servable version label: L. There is"),
         (f"{MODEL}:predict?x=1", {}, 400, "Malformed request: POST /v1/models/half_plus_two:predict?x=1"),
     ],
 )
@@ -258,3 +265,26 @@ def test_unload_and_reload_over_rest(start_server, saved_model):
         assert httpx.post(f"{url}/v1/config:reload", json=config, timeout=20).status_code == 200
         assert httpx.post(f"{url}/v1/models/renamed:predict", json={"instances": [1]}).status_code == 200
         assert httpx.post(f"{url}/v1/config:reload", content=b"{", timeout=20).status_code == 400
+
+
+def test_feature_name_that_is_no_utf8_is_refused(http):
+    body = b'{"signature_name": "regress_x_to_y", "examples": [{"\xff": 1}]}'
+    response = http.post(f"{MODEL}:regress", content=body)
+    assert response.status_code == 400
+    assert response.json()["error"].endswith("is no UTF-8.")
+
+
+def test_readiness_of_a_version_no_number_can_hold(http):
+    response = http.get(f"/v2/models/half_plus_two/versions/{'9' * 5000}/ready")
+    assert response.status_code == 400
+
+
+def test_outputs_of_a_signature_of_another_kind_are_named(http):
+    body = {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]}
+    assert http.post(f"{MODEL}:classify", json=body).json()["error"].endswith("Outputs: outputs.")
+
+
+def test_compressed_body_and_one_with_a_picture_are_answered(http):
+    body = gzip.compress(b'{"instances": [1.0]}')
+    answer = http.post(f"{MODEL}:predict", content=body, headers={"Content-Encoding": "gzip"})
+    assert answer.json() == {"predictions": [2.5]}

@@ -242,3 +242,25 @@ def test_what_cannot_be_loaded_says_why(kinds_path, tmp_path, files, options, co
     found, message = refusal(lambda: open_model(path, **options))
     assert found is code
     assert text in message
+
+
+@pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
+def test_signature_that_names_what_is_not_there_leaves_the_others_be(tmp_path, engine):
+    class Double(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+        def __call__(self, x):
+            return {"y": 2 * x}
+
+    tf.saved_model.save(module := Double(), str(tmp_path), module.__call__)
+    path = tmp_path / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    definitions = saved.meta_graphs[0].signature_def
+    definitions["wrong"].CopyFrom(definitions["serving_default"])
+    definitions["wrong"].outputs["y"].name = "nope:0"
+    path.write_bytes(saved.SerializeToString())
+    loaded = load(tmp_path, engine=engine)
+    x = {"x": np.array([1.0], np.float32)}
+    assert loaded.run("serving_default", x, ["y"])["y"].tolist() == [2.0]
+    with pytest.raises(ServingError, match="nope:0"):
+        loaded.run("wrong", x, ["y"])
+    loaded.close()

@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import httpx
@@ -73,6 +75,42 @@ def test_models_root_serves_all_that_comes_and_survives_a_bad_one(launch, saved_
     eventually(lambda: process.predict("late").status_code, 200)
     (status,) = httpx.get(f"{process.url}/v1/models/broken").json()["model_version_status"]
     assert status["state"] == "END" and status["status"]["error_code"] != "OK"
+
+
+def test_broken_model_that_came_holds_no_other_up_while_it_is_tried_again(launch, saved_model, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    process = launch(f"--models_root={root}").wait_until_started()
+    (tmp_path / "broken/1").mkdir(parents=True)
+    (tmp_path / "broken/1/saved_model.pb").write_bytes(b"no protobuf")
+    (tmp_path / "broken").rename(root / "broken")
+    process.wait_for("Loading version 1 of 'broken' failed")
+    saved_model("late", 1, root=tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/late").rename(root / "late")
+    eventually(lambda: process.predict("late").status_code, 200)
+
+
+def test_broken_model_does_not_hold_up_the_start_of_a_folders_others(launch, saved_model, tmp_path):
+    (tmp_path / "broken/1").mkdir(parents=True)
+    (tmp_path / "broken/1/saved_model.pb").write_bytes(b"no protobuf")
+    saved_model("half_plus_two", 1, root=tmp_path)
+    process = launch(f"--models_root={tmp_path}").wait_until_started()
+    assert process.predict().json() == {"predictions": [2.5]}
+
+
+def test_second_signal_ends_the_server_though_a_call_still_runs(launch, saved_model):
+    process = launch("--model_name=half_plus_two", f"--model_base_path={saved_model()}").wait_until_started()
+    with caller_in_flight(process):
+        process.popen.send_signal(signal.SIGTERM)
+        process.wait_for("Stopping")
+        process.popen.send_signal(signal.SIGINT)
+        status, _ = process.ended()
+    assert status == 128 + signal.SIGINT
+
+
+def test_call_without_an_end_does_not_keep_the_server():
+    code = "import threading; from serving.server import _end_anyway_after as end; end(0.01); threading.Event().wait()"
+    assert subprocess.run([sys.executable, "-c", code], timeout=START_S).returncode == 0
 
 
 def test_model_that_cannot_load_ends_the_start(launch, tmp_path):

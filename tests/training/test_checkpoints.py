@@ -62,11 +62,12 @@ def test_damaged_newest_state_falls_back_to_the_one_before_with_a_warning(tmp_pa
     assert str(newest) in capsys.readouterr().err
 
 
-def test_state_of_another_network_changes_nothing(tmp_path):
+def test_state_of_another_network_changes_nothing_and_training_is_told_to_start_anew(tmp_path, capsys):
     checkpoints.save(tmp_path, built(units=7), Progress(4))
     model = built()
     before = values(model)
     assert checkpoints.restore(tmp_path, model) == Progress()
+    assert "training starts anew" in capsys.readouterr().err
     for got, want in zip(values(model), before, strict=True):
         np.testing.assert_array_equal(got, want)
 

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from training import compare
+from training import compare, datasets
 
 
 def arguments(folder, *given):
@@ -73,6 +73,20 @@ def test_bad_input_is_a_sentence_and_exit_status_2(tmp_path, capsys, given, sent
         compare.main(arguments(tmp_path, *given))
     assert stopped.value.code == 2
     assert sentence in re.sub(r"[\s│]+", " ", capsys.readouterr().err)
+
+
+def test_known_name_identifies_its_data_and_other_data_is_identified_by_what_it_holds(tmp_path, write_idx):
+    data = [datasets.load("fashion_mnist", data_dir=write_idx(tmp_path / str(count), count)) for count in (8, 10)]
+    known, folder = compare.CompareConfig(), compare.CompareConfig(data_dir=tmp_path)
+    assert compare.identity(known, data[0]) == "fashion_mnist"
+    assert compare.identity(folder, data[0]) != compare.identity(folder, data[1])
+
+
+def test_changed_folder_is_trained_on_again(written, write_idx, capsys):
+    write_idx(written / "data", count=26)
+    compare.main(arguments(written, "--models", "base_c"))
+    assert "Trained in" in capsys.readouterr().out
+    assert len({row["dataset"] for row in csv_rows(written)}) == 2
 
 
 def test_results_of_another_kind_are_not_overwritten(tmp_path, write_idx, capsys):

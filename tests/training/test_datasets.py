@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from training import datasets
+from training.datasets import Split
 from training.errors import InputError
 
 
@@ -21,6 +24,21 @@ def test_folder_is_a_dataset_named_after_it(tmp_path, write_picture):
     assert (data.name, data.class_names) == ("pets", ("cat", "dog"))
     assert len(data.train.images) + len(data.test.images) == 10
     assert data.train.labels.dtype == np.int32
+
+
+def test_digest_is_of_what_the_data_holds_and_not_of_where_it_is():
+    images, labels = np.zeros((4, 2, 2, 1), np.uint8), np.array([0, 1, 0, 1], np.int32)
+    data = datasets.Dataset("pets", ("cat", "dog"), Split(images[:3], labels[:3]), Split(images[3:], labels[3:]), "a")
+    moved = dataclasses.replace(data, name="zoo", source="b", train=Split(images[:3].copy(), labels[:3]))
+    assert moved.digest == data.digest
+    others = [
+        dataclasses.replace(data, class_names=("cat", "cow")),
+        dataclasses.replace(data, train=Split(images[:3] + 1, labels[:3])),
+        dataclasses.replace(data, test=Split(images[3:] + 1, labels[3:])),
+        dataclasses.replace(data, train=Split(images[:3], labels[[1, 0, 2]])),
+        dataclasses.replace(data, train=Split(images[:2], labels[:2]), test=Split(images[2:], labels[2:])),
+    ]
+    assert len({each.digest for each in [data, *others]}) == 6
 
 
 @pytest.mark.parametrize("name, count", [("fashion_mnist", 10), ("mnist", 10), ("cifar10", 10), ("cifar100", 100)])

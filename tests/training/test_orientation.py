@@ -55,8 +55,22 @@ def test_picture_without_a_valid_note_is_upright(content):
     assert orientation(tf.constant(content)) == 1
 
 
+@pytest.mark.parametrize("suffix", ["JPEG", "PNG"])
 @pytest.mark.parametrize("value", [1, 3, 6])
-def test_served_model_sees_a_phones_photograph_as_training_does(value):
-    content = photograph(value=value)
+def test_served_model_sees_a_phones_photograph_as_training_does(value, suffix):
+    content = photograph(suffix, value)
     served = decode(tf.constant([content]), (16, 12, 3))[0].numpy().astype(int)
     np.testing.assert_allclose(served, pictures.decode(content, (16, 12, 3)), atol=12)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("is_grey", [True, False])
+def test_served_model_sees_what_is_transparent_in_a_gif_as_training_does(is_grey, channels):
+    pixels = np.full((12, 16, 3), (250, 120, 30), np.uint8)
+    pixels[:, :8] = 90
+    content = io.BytesIO()
+    picture = Image.fromarray(pixels).convert("L") if is_grey else Image.fromarray(pixels).quantize(2)
+    picture.save(content, "GIF", transparency=picture.getpixel((0, 0)))
+    served = decode(tf.constant([content.getvalue()]), (12, 16, channels))[0].numpy().astype(int)
+    assert served[:, :8].max() == 0
+    np.testing.assert_allclose(served, pictures.decode(content.getvalue(), (12, 16, channels)), atol=1)

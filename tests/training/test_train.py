@@ -4,8 +4,9 @@ import shlex
 
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from training import train
+from training import datasets, train
 
 SMALL = ["--width", "0.05", "--epochs", "2", "--batch_size", "8"]
 
@@ -78,7 +79,7 @@ def test_pretrained_network_is_trained_from_nothing_with_its_own_defaults(tmp_pa
         (["--validation_share", "0.9"], "at most 0.5"),
         (["--width", "inf"], "width must be finite, got inf"),
         (["--seed", "5000000000"], "seed must be at least 0 and below 2**32, got 5000000000"),
-        (["--name", "n" * 300], "name must be at most 200 bytes long, got 300"),
+        (["--name", "n" * 300], "name must be at most 150 bytes long, got 300"),
         (["--name", "a/b"], "without / or :"),
         (["--dataset", "nowhere"], "Unknown dataset 'nowhere'"),
         (["--dataset", "fashion_mnist", "--data_dir", "nowhere"], "nowhere"),
@@ -101,13 +102,32 @@ def test_images_the_network_does_not_fit_are_told(tmp_path, write_picture, capsy
     assert "all_cnn_c cannot be built for pets" in capsys.readouterr().err
 
 
+def pets(folder, colour=0):
+    for name in "cat", "dog":
+        (folder / "pets [new]" / name).mkdir(parents=True, exist_ok=True)
+        for number in range(2):
+            Image.new("L", (4, 4), colour).save(folder / "pets [new]" / name / f"{number}.png")
+    return datasets.load(str(folder / "pets [new]"))
+
+
 def test_same_command_goes_on_from_a_saved_state_and_starts_anew_when_finished(tmp_path):
-    config = train.TrainConfig(runs_root=tmp_path)
-    folder = train.run_folder(config)
+    config, data = train.TrainConfig(runs_root=tmp_path), pets(tmp_path)
+    folder = train.run_folder(config, data)
     (folder / "state-000000007.npz").write_text("")
-    assert (train.run_folder(config) / "state-000000007.npz").exists()
+    assert (train.run_folder(config, data) / "state-000000007.npz").exists()
     (folder / "state-000000007.npz").unlink()
     (folder / "old log").write_text("")
-    assert not list(train.run_folder(config).iterdir())
+    assert not list(train.run_folder(config, data).iterdir())
     other = train.TrainConfig(runs_root=tmp_path, seed=1)
-    assert train.run_folder(other) != folder
+    assert train.run_folder(other, data) != folder
+
+
+def test_stopped_training_on_other_pictures_is_not_gone_on_with(tmp_path, capsys):
+    config = train.TrainConfig(runs_root=tmp_path / "runs", dataset=str(tmp_path / "pets [new]"))
+    folder = train.run_folder(config, pets(tmp_path))
+    (folder / "state-000000007.npz").write_text("")
+    assert train.run_folder(config, pets(tmp_path)) == folder
+    assert capsys.readouterr().out == ""
+    assert train.run_folder(config, pets(tmp_path, colour=9)) != folder
+    told = capsys.readouterr().out
+    assert f"pets [new] has changed since the training in {folder} stopped; training starts anew." in told
