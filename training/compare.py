@@ -6,15 +6,14 @@ python -m training.compare
 import dataclasses
 import itertools
 import json
-import shlex
 import sys
 from pathlib import Path
 
 import tyro
 
-from training import checks, grid, metrics, recipes
+from training import checks, folders, grid, metrics, recipes
 from training.class_names import CLASS_NAMES
-from training.errors import InputError, Interrupted, exit_with_a_sentence
+from training.errors import InputError, continued, exit_with_a_sentence
 from training.ledger import Ledger
 from training.quiet import import_tensorflow
 from training.shifts import MOST_PIXELS, shift_scores
@@ -69,21 +68,19 @@ class CompareConfig:
 
 
 def main(argv=None):
-    config = tyro.cli(CompareConfig, args=argv, prog="python -m training.compare", use_underscores=True)
-    command = shlex.join(["python", "-m", "training.compare", *(sys.argv[1:] if argv is None else argv)])
-    import_tensorflow()
-    with exit_with_a_sentence():
-        try:
-            compare(config, command)
-        except Interrupted:
-            print(f"Stopped, and everything is saved. Continue with: {command}")
-            raise SystemExit(130) from None
+    argv = sys.argv[1:] if argv is None else argv
+    again = continued("training.compare", argv)
+    with exit_with_a_sentence(again):
+        config = tyro.cli(CompareConfig, args=argv, prog="python -m training.compare", use_underscores=True)
+        import_tensorflow()
+        compare(config, again.removeprefix("Continue with: "))
 
 
 def compare(config, command):
     """Trains what is not in the ledger yet and writes the comparison: the path of its table."""
     from training import comparison, datasets
 
+    folders.require_writable(config.results_root, config.runs_root)
     data = datasets.load(config.dataset, data_dir=config.data_dir)
     ledger = open_ledger(config.results_root / f"compare_{data.name}.csv")
     given = {"dataset": identity(config, data), "width": config.width, "recipe": config.recipe}

@@ -152,7 +152,7 @@ def require_room(folder, size_bytes):
     free = shutil.disk_usage(folder).free
     if size_bytes > free:
         raise InputError(
-            f"The decoded pictures need {size_bytes / 1e9:.1f} GB in {folder}, which has {free / 1e9:.1f} GB left. "
+            f"The decoded pictures need {size_bytes / 1e6:,.1f} MB in {folder}, which has {free / 1e6:,.1f} MB left. "
             "Make room, give a smaller --image_size, or another --runs_root."
         )
 
