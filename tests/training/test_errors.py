@@ -1,6 +1,5 @@
 import errno
 import os
-import signal
 import subprocess
 import sys
 
@@ -43,7 +42,7 @@ def test_too_little_memory_is_a_sentence(capsys):
 
 def test_ctrl_c_is_status_130_and_what_goes_on(capsys):
     with pytest.raises(SystemExit) as stopped, exit_with_a_sentence("The same command goes on."):
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "\nStopped. The same command goes on.\n"
 

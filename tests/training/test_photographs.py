@@ -127,7 +127,7 @@ def test_changed_file_is_decoded_again(folder, read, write_picture):
 
 
 def test_pictures_that_the_disk_cannot_hold_are_refused_before_they_are_read(tmp_path):
-    with pytest.raises(InputError, match=r"need 1000000.0 GB in .* --image_size"):
+    with pytest.raises(InputError, match=r"need 1,000,000,000.0 MB in .* --image_size"):
         photographs.require_room(tmp_path, 10**15)
 
 
