@@ -91,8 +91,8 @@ def server(root, engine):
 def reload_request(root, *, loaded_version):
     def model(name, version):
         policy = {"specific": {"versions": [version]}}
-        path = str(root / name)
-        return {"name": name, "basePath": path, "modelPlatform": "tensorflow", "modelVersionPolicy": policy}
+        rest = {"modelPlatform": "tensorflow", "versionLabels": {"now": version}}  # a reload waits for labelled versions
+        return {"name": name, "basePath": str(root / name), "modelVersionPolicy": policy, **rest}
 
     return {"modelConfigList": {"config": [model("asked", 1), model("loaded", loaded_version)]}}
 
