@@ -91,7 +91,7 @@ def server(root, engine):
 def reload_request(root, *, loaded_version):
     def model(name, version):
         policy = {"specific": {"versions": [version]}}
-        rest = {"modelPlatform": "tensorflow", "versionLabels": {"now": version}}  # a reload waits for labelled versions
+        rest = {"modelPlatform": "tensorflow", "versionLabels": {"now": version}}  # which a reload waits for
         return {"name": name, "basePath": str(root / name), "modelVersionPolicy": policy, **rest}
 
     return {"modelConfigList": {"config": [model("asked", 1), model("loaded", loaded_version)]}}
