@@ -91,8 +91,8 @@ def server(root, engine):
 def reload_request(root, *, loaded_version):
     def model(name, version):
         policy = {"specific": {"versions": [version]}}
-        rest = {"modelPlatform": "tensorflow", "versionLabels": {"now": version}}  # which a reload waits for
-        return {"name": name, "basePath": str(root / name), "modelVersionPolicy": policy, **rest}
+        path = str(root / name)
+        return {"name": name, "basePath": path, "modelPlatform": "tensorflow", "modelVersionPolicy": policy}
 
     return {"modelConfigList": {"config": [model("asked", 1), model("loaded", loaded_version)]}}
 

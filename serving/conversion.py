@@ -44,10 +44,10 @@ class Variables(NamedTuple):
 
 def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
     """A part for each signature that can have one, and for every signature the engine and the reason."""
-    report = kept_whole(servable)
+    whole = servable.graph_session.graph_def()
+    report = kept_whole(servable, whole)
     parts: dict[str, Part] = {}
     names = [name for name in servable.signatures if name not in report]
-    whole = servable.graph_session.graph_def()
     try:
         reference = frozen_graph(servable, names, whole) if names else graph_pb2.GraphDef()
         graph = frozen_graph(servable, names, without_xla(whole)) if uses_xla(whole) and names else reference
@@ -62,13 +62,12 @@ def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
     return Conversion(servable.signature_defs, servable.stateful, ordered, parts)
 
 
-def kept_whole(servable: TensorFlowServable) -> dict[str, str]:
+def kept_whole(servable: TensorFlowServable, whole: graph_pb2.GraphDef) -> dict[str, str]:
     """The signatures that name what is not there, that write variables, and that read what these may write, each with
     its report."""
     wrong = dict.fromkeys(filter(functools.partial(lacks_tensors, servable), servable.signatures), LACKS_TENSORS)
     if not servable.stateful:
         return wrong
-    whole = servable.graph_session.graph_def()
     sharing = sharing_signatures(whole, servable.signatures, servable.signature_defs, servable.stateful)
     return {
         **wrong,

@@ -92,8 +92,9 @@ class Repository:
             return tuple(model.config for model in self.models.by_name.values() if model.config)
 
     def replace(self, configs: Iterable[ModelConfig], stop: Callable[[], bool] = lambda: False) -> None:
-        """Applies `configs` and returns once every new model and every version with a label can be asked, by its label
-        too, or `stop()` says so.
+        """Applies `configs` and returns once every model of them can be asked, labels included, or `stop()` says so.
+
+        What has failed of a model that was there before is passed over: it is not for this change to answer for.
 
         Raises:
             ServingError: as `wait_until_loaded` and `assign_labels`.
@@ -102,7 +103,7 @@ class Repository:
         known = {config.name for config in self.configs()}
         self.apply(configs)
         self.wait_until_loaded([config.name for config in configs if config.name not in known], stop)
-        self.wait_until_loaded([config.name for config in configs if config.name in known], stop, labelled_only=True)
+        self.wait_until_loaded([config.name for config in configs if config.name in known], stop, despite_failures=True)
         self.assign_labels()
 
     def assign_labels(self) -> None:
@@ -130,20 +131,22 @@ class Repository:
         stop: Callable[[], bool] = lambda: False,
         *,
         with_retries: bool = True,
-        labelled_only: bool = False,
+        despite_failures: bool = False,
     ) -> None:
         """Returns when every one of `names` has its wanted versions available, or `stop()` says so.
 
         Args:
             with_retries: whether a version that failed is waited for while it is to be tried again.
-            labelled_only: whether to wait for those versions only that the configuration gives a label.
+            despite_failures: whether versions that failed, and models without any, are passed over.
 
         Raises:
             ServingError: that of a version which is not waited for any more.
         """
         while not stop():
             with self._changed:
-                if self._stopping or not any(self._still_loading(name, with_retries, labelled_only) for name in names):
+                if self._stopping or not any(
+                    self._still_loading(name, with_retries, despite_failures) for name in names
+                ):
                     return
                 self._changed.wait(0.2)
 
@@ -170,6 +173,8 @@ class Repository:
                 continue
             with self._changed:
                 model = self.models.by_name[name]
+                if model.config is not config:  # changed since
+                    continue
                 if not found and (model.wanted or not model.versions):
                     log.warning("Model %r: %s", name, nothing_found(config))
                 model.wanted = found
@@ -298,17 +303,18 @@ class Repository:
         self._changed.notify_all()
         self._on_change(version)
 
-    def _still_loading(self, name: str, with_retries: bool, labelled_only: bool) -> bool:
+    def _still_loading(self, name: str, with_retries: bool, despite_failures: bool) -> bool:
         model = self.models.by_name[name]
-        labelled = model.config.version_labels.values() if model.config else ()
         if not model.wanted:
-            return model.config is not None and not labelled_only
-        numbers = [number for number in model.wanted if number in labelled or not labelled_only]
-        versions = [model.versions.get(number) for number in numbers]  # None: found on disk this moment
-        for version in versions:
+            return model.config is not None and not despite_failures
+        is_loading = False
+        for version in map(model.versions.get, model.wanted):  # None: found on disk this moment
+            if version and version.error and despite_failures:
+                continue
             if version and version.error and (version.state is State.END or not with_retries):
                 raise version.error
-        return any(version is None or version.state is not State.AVAILABLE for version in versions)
+            is_loading |= version is None or version.state is not State.AVAILABLE
+        return is_loading
 
     def _forget_ended(self, model: Model, wanted: Mapping[int, Path]) -> None:
         ended = [n for n, v in sorted(model.versions.items()) if v.state is State.END and n not in wanted]

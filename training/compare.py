@@ -13,7 +13,7 @@ import tyro
 
 from training import checks, folders, grid, metrics, recipes
 from training.class_names import CLASS_NAMES
-from training.errors import InputError, continued, exit_with_a_sentence
+from training.errors import InputError, command_line, continued, exit_with_a_sentence
 from training.ledger import Ledger
 from training.quiet import import_tensorflow
 from training.shifts import MOST_PIXELS, shift_scores
@@ -69,11 +69,11 @@ class CompareConfig:
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
-    again = continued("training.compare", argv)
-    with exit_with_a_sentence(again):
+    command = command_line("training.compare", argv)
+    with exit_with_a_sentence(continued(command)):
         config = tyro.cli(CompareConfig, args=argv, prog="python -m training.compare", use_underscores=True)
         import_tensorflow()
-        compare(config, again.removeprefix("Continue with: "))
+        compare(config, command)
 
 
 def compare(config, command):

@@ -56,6 +56,11 @@ def refusal(error):
     return None
 
 
-def continued(program, argv):
-    """The sentence that says how a training of `program`, the name of a module, goes on."""
-    return f"Continue with: {shlex.join(['python', '-m', program, *argv])}"
+def command_line(program, argv):
+    """What starts `program`, the name of a module."""
+    return shlex.join(["python", "-m", program, *argv])
+
+
+def continued(command):
+    """The sentence that says how a training goes on."""
+    return f"Continue with: {command}"

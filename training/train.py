@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from training import checks, folders
-from training.errors import InputError, continued, exit_with_a_sentence
+from training.errors import InputError, command_line, continued, exit_with_a_sentence
 from training.quiet import import_tensorflow
 from training.recipes import RECIPES, Recipe, compile_for_training, recipe
 from zoo import catalog
@@ -75,7 +75,7 @@ class TrainConfig:
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
-    with exit_with_a_sentence(continued("training.train", argv)):
+    with exit_with_a_sentence(continued(command_line("training.train", argv))):
         config = parse(argv)
         import_tensorflow()  # after the command line is known good: it takes seconds
         train(config)

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import tyro
 
 from training import checks, folders
-from training.errors import InputError, continued, exit_with_a_sentence
+from training.errors import InputError, command_line, continued, exit_with_a_sentence
 from training.quiet import import_tensorflow
 
 
@@ -88,7 +88,7 @@ class GenerativeConfig:
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
-    with exit_with_a_sentence(continued("training.train_generative", argv)):
+    with exit_with_a_sentence(continued(command_line("training.train_generative", argv))):
         config = tyro.cli(GenerativeConfig, args=argv, prog="python -m training.train_generative", use_underscores=True)
         import_tensorflow()
         train(config)

@@ -370,3 +370,10 @@ def test_model_that_comes_back_is_served_from_its_new_place_alone(repository, wr
     seen.wait(1, State.END)
     repository.apply([ModelConfig("m", str(tmp_path / "missing"))])
     assert served(repository) == []
+
+
+def test_reload_waits_for_another_version_of_a_model_that_was_there(repository, write):
+    write("m", 1)
+    repository.replace([ModelConfig("m", write("m", 2), Specific((1,)))])
+    repository.replace([ModelConfig("m", write("m", 2), Specific((1, 2)))])
+    assert served(repository) == [1, 2]
