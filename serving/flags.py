@@ -83,6 +83,7 @@ class Flags:
     tensorflow_intra_op_parallelism: int = flag(EXECUTION, 0, "threads in one op; 0: auto")
     tensorflow_inter_op_parallelism: int = flag(EXECUTION, 0, "ops at the same time; 0: auto")
     tensorflow_session_config_file: str = flag(EXECUTION, "", "text-format ConfigProto of TensorFlow's sessions")
+    op_libraries: str = flag(EXECUTION, "", "comma-separated shared objects with ops that models need")
     mixed_precision: str = flag(EXECUTION, "", "bfloat16: networks multiply in it, where the processor does")
     per_process_gpu_memory_fraction: float = flag(EXECUTION, 0.0, "share of GPU memory, 0 to 1; 0: as needed")
     enable_signature_method_name_check: bool = flag(EXECUTION, False, "classify and regress need their method_name")
@@ -178,6 +179,7 @@ class Flags:
             per_process_gpu_memory_fraction=self.per_process_gpu_memory_fraction,
             mixed_precision=self.mixed_precision,
             session_config=config.SerializeToString(deterministic=True),
+            op_libraries=tuple(map(os.path.abspath, filter(None, self.op_libraries.split(",")))),
         )
 
 
@@ -209,6 +211,8 @@ def _refusals(flags: Flags) -> Iterator[tuple[str, bool]]:
     close = difflib.get_close_matches(flags.engine, list(Engine), n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     yield f"--engine is one of {', '.join(Engine)}, got {flags.engine!r}.{hint}", flags.engine not in list(Engine)
+    absent = [path for path in flags.op_libraries.split(",") if path and not os.path.isfile(path)]
+    yield f"--op_libraries names files that are not there: {', '.join(absent)}.", bool(absent)
     wrong = [pair for pair in flags.grpc_channel_arguments.split(",") if pair and not re.match("[^=]+=", pair)]
     yield f"--grpc_channel_arguments is written name=value,name=value; got {','.join(wrong)!r}.", bool(wrong)
 

@@ -27,6 +27,7 @@ class EngineOptions(NamedTuple):
 
     Attributes:
         session_config: a serialized tensorflow.ConfigProto, which the others go before.
+        op_libraries: the paths of shared objects with operations beside TensorFlow's.
     """
 
     tensorflow_intra_op_parallelism: int = 0
@@ -34,6 +35,7 @@ class EngineOptions(NamedTuple):
     per_process_gpu_memory_fraction: float = 0.0
     mixed_precision: str = ""
     session_config: bytes = b""
+    op_libraries: tuple[str, ...] = ()
 
 
 DEFAULT_OPTIONS = EngineOptions()

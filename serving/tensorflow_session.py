@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config
 
 from serving import tensorflow_c as c
 from serving.errors import Code, ServingError
+from serving.op_libraries import with_operations
 from serving.servable import EngineOptions
 
 
@@ -39,8 +40,7 @@ class GraphSession:
         config = session_config(options, optimize=optimize).SerializeToString()
         place = str(path).encode(), names, len(tags), graph, buffer
         try:
-            with c.session_options(config) as settings, c.checked_status() as status:
-                session = c.load_session(settings, None, *place, status)
+            session = with_operations(options.op_libraries, lambda: load_session(config, place))
             return cls(graph, session), meta_graph_pb2.MetaGraphDef.FromString(buffer.contents.bytes())
         except ServingError as error:
             c.delete_graph(graph)
@@ -58,8 +58,8 @@ class GraphSession:
         config = session_config(options, optimize=False).SerializeToString()
         graph, importing = c.new_graph(), c.new_import_options()
         try:
-            with c.buffer_of(graph_def.SerializeToString()) as content, c.checked_status() as status:
-                c.import_graph(graph, content, importing, status)
+            content = graph_def.SerializeToString()
+            with_operations(options.op_libraries, lambda: import_graph(graph, content, importing))
             with c.session_options(config) as settings, c.checked_status() as status:
                 return cls(graph, c.new_session(graph, settings, status))
         except ServingError:
@@ -137,6 +137,17 @@ class GraphSession:
             if operation and int(port or 0) < c.output_count(operation):
                 found = self._tensors[name] = c.Output(operation, int(port or 0))
         return found
+
+
+def load_session(config: bytes, place: tuple[Any, ...]) -> int:
+    """`place` is what `TF_LoadSessionFromSavedModel` wants between run options and status."""
+    with c.session_options(config) as settings, c.checked_status() as status:
+        return c.load_session(settings, None, *place, status)
+
+
+def import_graph(graph: int, graph_def: bytes, options: int) -> None:
+    with c.buffer_of(graph_def) as content, c.checked_status() as status:
+        c.import_graph(graph, content, options, status)
 
 
 def session_config(options: EngineOptions, *, optimize: bool = True) -> Any:
