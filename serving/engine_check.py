@@ -108,6 +108,8 @@ def draw(random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -
 
 def extremes(dtype: np.dtype) -> tuple[int, int]:
     """The least and greatest pixel of the dtype; wider integers may be indices, for which 255 is large already."""
+    if dtype.kind == "b":
+        return False, True
     if dtype.itemsize == 1:
         return np.iinfo(dtype).min, np.iinfo(dtype).max
     return 0, 255
