@@ -42,6 +42,11 @@ class Variables(NamedTuple):
         return self.session.run({}, tensors)
 
 
+def unconverted(servable: TensorFlowServable) -> Conversion:
+    """The one that leaves every signature to TensorFlow."""
+    return Conversion(servable.signature_defs, servable.stateful, servable.engine_report, {})
+
+
 def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
     """A part for each signature that can have one, and for every signature the engine and the reason."""
     whole = servable.graph_session.graph_def()

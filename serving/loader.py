@@ -8,7 +8,8 @@ interpreter. What TensorFlow itself runs is loaded in the server's process, by T
 it either (`serving.tensorflow_c`).
 
 The server's end is `Loader`; the child is `python -m serving.loader`. They speak pickles over the child's standard
-input and output: a `Request` is answered by a `Conversion` or a `ServingError`.
+input and output. A `Request` is answered by a `ServingError`, or by two of `Conversion`: one that leaves all to
+TensorFlow as soon as that has loaded the model, which counts where what follows crashes the child, and the real one.
 """
 
 import contextlib
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 IDLE_S = 10.0
 COMMAND = (sys.executable, "-m", "serving.loader")
 CANNOT_START = 77  # the child's exit status
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
+LOST = (OSError, EOFError, pickle.UnpicklingError)
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +139,20 @@ class Loader:
         try:
             pickle.dump(request, stdin := pipe(child.stdin))
             stdin.flush()
-            return pickle.load(pipe(child.stdout))
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            answer = pickle.load(pipe(child.stdout))
+        except LOST as error:
             raise ended(child, request.path) from error
+        if isinstance(answer, ServingError):
+            return answer
+        try:
+            return pickle.load(pipe(child.stdout))
+        except LOST as error:
+            refusal = ended(child, request.path)
+            if -child.wait() not in CRASHES:
+                raise refusal from error
+            log.error("%s TensorFlow runs it.", refusal)
+            report = f"tensorflow: its conversion for OpenVINO ended by {signal.Signals(-child.wait()).name}"
+            return answer._replace(engine_report=dict.fromkeys(answer.engine_report, report))
 
     def _launch(self, gives_way: bool) -> subprocess.Popen[bytes]:
         self._end()
@@ -228,24 +242,29 @@ def main() -> int:
     threading.Thread(target=read, args=(requests,), daemon=True).start()
     try:
         import_tensorflow()
-        from serving.conversion import convert
+        from serving.conversion import convert, unconverted
         from serving.tensorflow_engine import TensorFlowServable
     except ImportError:
         traceback.print_exc()
         return CANNOT_START
+
+    def send(answer: "Conversion | ServingError") -> None:
+        pickle.dump(answer, answers)
+        answers.flush()
+
     while True:
         path, tags, options = requests.get()
         answer: Conversion | ServingError
         try:
             with contextlib.closing(TensorFlowServable(path, tags, options, optimize=False)) as servable:
+                send(unconverted(servable))
                 answer = convert(servable, options)
         except ServingError as error:
             answer = error
         except Exception as error:
             traceback.print_exc()
             answer = ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
-        pickle.dump(answer, answers)
-        answers.flush()
+        send(answer)
 
 
 def read(requests: "queue.SimpleQueue[Request]") -> None:

@@ -143,6 +143,27 @@ def test_model_loads_in_this_process_where_no_child_can_start(command, versions,
     loader.close()
 
 
+CRASHING = """
+import os, signal, sys
+from serving import loader, network
+network.Network.of = lambda *arguments: os.kill(os.getpid(), signal.{signal})
+sys.exit(loader.main())
+"""
+
+
+@pytest.mark.parametrize("crash", ["SIGSEGV", "SIGABRT"])
+def test_model_whose_conversion_crashes_the_child_is_tensorflows(crash, versions, caplog):
+    loader = Loader(command=(sys.executable, "-c", CRASHING.format(signal=crash)))
+    for version in ("1", "2"):
+        servable = loader.load(versions / version, **LOAD)
+        assert servable.engine_report["serving_default"] == f"tensorflow: its conversion for OpenVINO ended by {crash}"
+        found = servable.run("serving_default", {"x": np.array([[3, 4]], np.float32)}, ["y"])
+        np.testing.assert_array_equal(found["y"], [[11]])
+        assert f"was killed by {crash} while it loaded {versions / version}. TensorFlow runs it." in caplog.text
+        servable.close()
+    loader.close()
+
+
 def test_where_no_child_can_start_a_server_takes_back_the_tensorflow_that_it_left_out(versions):
     program = f"""
 import pathlib, sys
