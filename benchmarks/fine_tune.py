@@ -156,7 +156,9 @@ def pictures(config, folder):
     from training import photographs
 
     shape = (config.image_size, config.image_size, 3)
-    photos = photographs.read(photographs.find(folder / "few", 0), shape, folder / "runs" / "photographs")
+    photos = photographs.read(
+        photographs.find(folder / "few", 0), shape, photographs.cache_folder(folder / "runs", folder / "few")
+    )
     return photos, photographs.part(photos, 0.15, 0)
 
 

@@ -47,7 +47,7 @@ def restore(folder, model):
                 arrays = {name: file[name] for name in file.files}  # reads all, so that a damaged one changes nothing
             progress = Progress(*arrays.pop("progress").tolist())
             set_variables(model, [arrays[str(at)] for at in range(len(arrays))])
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             now = "going back to the state before it" if paths else "training starts anew"
             print(f"{path} cannot be read ({error}); {now}.", file=sys.stderr)
             continue

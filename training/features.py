@@ -14,7 +14,7 @@ BATCH_SIZE = 32
 
 def cached_features(model, photographs):
     """float32 [N, D]: what `compute` gives for all N `photographs`, kept beside their file."""
-    path = photographs.file.with_name(f"features-{fingerprint(model, photographs)}.npy")
+    path = photographs.file.with_name(f"{photographs.file.stem}-features-{fingerprint(model, photographs)}.npy")
     if path.exists():
         return np.load(path)
     features = compute("Computing features", model, photographs, np.arange(len(photographs.labels)))

@@ -88,8 +88,17 @@ def fine_tune(config):
     listing = photographs.find(config.data, config.seed)
     plan = backbones.plan(config.backbone, config.weights, image_size=config.image_size, width=config.width)
     model = backbones.build(plan, len(listing.class_names))
+    cache = photographs.cache_folder(config.runs_root, config.data)
+    cache.mkdir(parents=True, exist_ok=True)
+    with folders.locked(cache):
+        return fine_tuned(model, plan, listing, cache, config, watch)
+
+
+def fine_tuned(model, plan, listing, cache, config, watch):
+    from training import photographs
+
     with watch("pictures"):
-        photos = photographs.read(listing, plan.image_shape, config.runs_root / "photographs")
+        photos = photographs.read(listing, plan.image_shape, cache)
     parts = photographs.part(photos, config.validation_share, config.seed)
     probabilities, recipe = learn(model, photos, parts, config, watch)
     accuracy = tell(photos, parts, probabilities, config.runs_root / config.served_name)

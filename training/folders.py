@@ -46,7 +46,7 @@ def lock(descriptor, folder):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise InputError(
-            f"The same command is training in {folder} already. Wait for its end or stop it; for another training "
+            f"Another command is training in {folder} already. Wait for its end or stop it; for another training "
             "beside it give another --runs_root."
         ) from error
     except OSError:

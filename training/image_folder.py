@@ -62,8 +62,10 @@ def arrange(source, folders, files, seed):
     classes = [tuple(path.split("/")) for path in folders if path.count("/") == depth - 1]
     class_names = tuple(sorted({path[-1] for path in classes if not parts or path[0] == parts[0]}))
     require_classes(source, class_names, classes)
-    readable = [name for name in files if files[name] is not None]
-    members = {path: [name for name in readable if tuple(name.split("/")[:depth]) == path] for path in classes}
+    members = {path: [] for path in classes}
+    for name, content in files.items():
+        if content is not None:
+            members.get(tuple(name.split("/")[:depth]), []).append(name)
     empty = ["/".join(path) for path, names in members.items() if not names]
     if empty:
         raise InputError(f"{source} has empty class folders: {', '.join(empty)}. Put pictures in or remove them.")

@@ -75,18 +75,30 @@ def find(source, seed):
     return Listing(source, class_names, found, outside)
 
 
+def cache_folder(runs_root, source):
+    """Where what is made of the folder `source` is kept: one for each, since names repeat."""
+    place = Path(source).resolve()
+    return runs_root / "photographs" / f"{place.name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
+
+
 def read(listing, image_shape, cache):
     """The Photographs of `listing`, each turned into `image_shape`, (height, width, channels).
 
     Files that are no whole pictures are named on stderr and skipped; pictures of the test part that are in the
-    training part too are told there. What was decoded is kept in the folder `cache` for the next time.
+    training part too are told there. What was decoded is kept in the folder `cache` for the next time, in the place of
+    what was before it of the same shape.
 
     Raises:
         InputError: a class has no picture to train on, there is none to test on, or `cache` cannot hold them all.
     """
     source, class_names, found, outside = listing
-    file = cache / f"pictures-{fingerprint(found, image_shape)}.npy"
+    cache.mkdir(parents=True, exist_ok=True)
+    shape = "x".join(map(str, image_shape))
+    file = cache / f"{shape}-{fingerprint(found, image_shape)}.npy"
     digests = decoded(found, image_shape, file)
+    for old in cache.glob(f"{shape}-*"):
+        if not old.name.startswith(file.stem):
+            old.unlink()
     image_folder.report_skipped(outside, [each for each, digest in zip(found, digests, strict=True) if not digest])
     rows = [row for row, digest in enumerate(digests) if digest]
     kept = [found[row] for row in rows]
@@ -121,7 +133,6 @@ def decoded(found, image_shape, file):
     digests_file = file.with_suffix(".txt")  # written last: where it is, both are whole
     if file.exists() and digests_file.exists():
         return digests_file.read_text().split("\n")
-    file.parent.mkdir(parents=True, exist_ok=True)
     require_room(file.parent, len(found) * int(np.prod(image_shape)))
     done = progress("Reading pictures", len(found))
     digests = []

@@ -88,13 +88,23 @@ def parents(path):
 
 def follow(links, folders, files):
     """Adds to the listing what is behind `links`, {path: path it leads to}; None where that is not in the archive."""
-    for path, target in sorted(links.items(), key=lambda link: link[1] in folders):  # a linked folder has links in it
+    ends = {path: end_of(path, links) for path in links}
+    for path, target in sorted(ends.items(), key=lambda link: link[1] in folders):  # a linked folder has links in it
         inside = f"{target}/"
         if target in folders and not path.startswith(inside):
             folders |= {path} | {path + each.removeprefix(target) for each in folders if each.startswith(inside)}
             files |= {path + each.removeprefix(target): files[each] for each in files if each.startswith(inside)}
         else:
             files[path] = files.get(target)
+
+
+def end_of(path, links):
+    """Where the link `path` leads over other links; one in a circle leads to itself."""
+    seen = set()
+    while path in links and path not in seen:
+        seen.add(path)
+        path = links[path]
+    return path
 
 
 def without_wrapper(folders, files):

@@ -48,8 +48,20 @@ def test_two_newest_states_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state-000000002.npz", "state-000000030.npz"]
 
 
+def with_a_bit_of_its_directory_set(data):
+    """One that says that the first array is encrypted."""
+    at = data.index(b"PK\1\2") + 8
+    return data[:at] + bytes([data[at] | 1]) + data[at + 1 :]
+
+
 @pytest.mark.parametrize(
-    "damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[:200] + b"x" + data[201:]]
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data[:200] + b"x" + data[201:],
+        with_a_bit_of_its_directory_set,
+    ],
 )
 def test_damaged_newest_state_falls_back_to_the_one_before_with_a_warning(tmp_path, capsys, damage):
     for step in 1, 2:

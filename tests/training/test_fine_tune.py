@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 import zoo
-from training import fine_tune, photographs
+from training import fine_tune, folders, photographs
 from training.export import export
 
 COLOURS = {"leaf": (30, 200, 40), "sky": (60, 90, 220), "rust": (190, 70, 30)}
@@ -73,13 +73,23 @@ def test_reports_are_pictures(finished):
 
 
 def test_served_model_gives_the_accuracy_it_was_published_with(finished, folder):
-    photos = photographs.read(photographs.find(folder, 0), (28, 28, 1), finished.root / "runs" / "photographs")
+    photos = photographs.read(
+        photographs.find(folder, 0), (28, 28, 1), photographs.cache_folder(finished.root / "runs", folder)
+    )
     test = np.flatnonzero(photos.is_test)
     signature = tf.saved_model.load(finished.version).signatures["encoded"]
     contents = [(folder / photos.paths[at]).read_bytes() for at in test]
     probabilities = signature(image_bytes=tf.constant(contents))["probabilities"].numpy()
     correct = (probabilities.argmax(axis=1) == photos.labels[test]).sum()
     assert abs(correct - finished.card["accuracy"]["correct"]) <= 1  # decoders differ by a tone
+
+
+def test_folder_that_another_command_reads_is_refused(finished, folder, source, capsys):
+    with folders.locked(photographs.cache_folder(finished.root / "runs", folder)):
+        with pytest.raises(SystemExit) as refused:
+            run(finished.root, folder, "--backbone=all_cnn_c", f"--weights={source}")
+    assert refused.value.code == 2
+    assert "Another command is training in" in capsys.readouterr().err
 
 
 def test_second_run_tells_its_scores_and_reads_no_picture_again(finished, folder, source, capsys):

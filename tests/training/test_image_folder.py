@@ -217,6 +217,18 @@ def test_links_are_pictures(linked, as_given):
     assert np.bincount([*train[1], *test[1]]).tolist() == [5, 5]
 
 
+def test_link_to_a_link_is_a_picture_and_one_to_itself_is_told(linked, as_given, capsys):
+    (linked / "red" / "b.png").symlink_to("soft.png")
+    (linked / "red" / "a.png").symlink_to("b.png")
+    (linked / "scarlet").symlink_to("crimson")
+    (linked / "crimson").symlink_to("red")
+    (linked / "blue" / "round.png").symlink_to("round.png")
+    (train, test), class_names = image_folder.load(as_given(linked))
+    assert class_names == ("blue", "crimson", "red", "scarlet")
+    assert np.bincount([*train[1], *test[1]]).tolist() == [5, 7, 7, 7]
+    assert "Skipped blue/round.png" in capsys.readouterr().err
+
+
 def test_link_to_nothing_is_told(linked, as_given, capsys):
     (linked / "red" / "away.png").symlink_to("nowhere.png")
     (train, test), _ = image_folder.load(as_given(linked))

@@ -120,6 +120,14 @@ def test_same_files_are_decoded_once(folder, read, tmp_path, capsys):
     assert "Reading" not in capsys.readouterr().out
 
 
+def test_what_was_decoded_before_a_change_is_not_kept(folder, read, write_picture, tmp_path):
+    read(shape=(9, 9, 3))
+    for tone in 200, 210, 220:
+        write_picture(folder / "train" / "red" / "0.png", (0, tone, 0), size=(30, 30))
+        read()
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
+
+
 def test_changed_file_is_decoded_again(folder, read, write_picture):
     read()
     write_picture(folder / "train" / "red" / "0.png", (0, 200, 0), size=(30, 30))

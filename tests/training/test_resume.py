@@ -107,7 +107,7 @@ def test_second_run_of_the_same_command_is_refused_while_the_first_goes_on(start
     process = start()
     wait_for_states(tmp_path, process)
     _, errors = start().communicate(timeout=60)
-    assert "The same command is training in" in errors and "Traceback" not in errors
+    assert "Another command is training in" in errors and "Traceback" not in errors
     assert process.poll() is None and states(tmp_path)
 
 
