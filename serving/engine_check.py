@@ -7,7 +7,8 @@ import numpy as np
 
 from serving.errors import ServingError
 
-BATCH_SIZES = (1, 2, 7)
+BATCH_SIZES = (1, 7)  # the second is one that the network pads
+TURNS = 17  # rows that the network runs in turns
 FREE_SIDES = (64, 224)
 # Of the largest value of an output, by what the network multiplies in. 1e-6 and 4e-2 are seen.
 TOLERANCES = {"f32": 1e-4, "bf16": 1e-1}
@@ -37,7 +38,7 @@ class Network(Protocol):
 def check(network: Network, reference: Callable[[Arrays], Arrays]) -> float:
     """The largest difference over random and extreme inputs and several batch sizes, as a share of the largest value.
 
-    Batches whose size the network pads are among them, so rows that depend on each other are found out.
+    Batches that the network pads or runs in turns are among them, so rows that depend on each other are found out.
 
     Raises:
         UnequalError: a difference above the tolerance, a refusal by one side, or inputs whose shapes cannot be guessed.
@@ -88,6 +89,10 @@ def inputs(network: Network, side: int) -> Iterator[list[np.ndarray]]:
             draw(random, full(shape, rows, side), dtype)
             for shape, dtype in zip(network.shapes, network.dtypes, strict=True)
         ]
+    yield [
+        unlike(draw(random, full(shape, TURNS, side), dtype))
+        for shape, dtype in zip(network.shapes, network.dtypes, strict=True)
+    ]
     for pick in (0, 1):
         yield [
             np.full(full(shape, 1, side), extremes(dtype)[pick], dtype)
@@ -106,10 +111,21 @@ def draw(random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -
     return random.integers(least, greatest, shape, dtype, endpoint=True)
 
 
+RANGES = (1, 255, -1, 0)
+
+
+def unlike(rows: np.ndarray) -> np.ndarray:
+    """`rows` in ranges that differ from row to row: what is taken over all of them shows."""
+    if not rows.ndim:
+        return rows
+    factors = np.resize(RANGES if rows.dtype.kind == "f" else (1, 0), len(rows))
+    return (rows * factors.reshape(-1, *(1,) * (rows.ndim - 1))).astype(rows.dtype)
+
+
 def extremes(dtype: np.dtype) -> tuple[int, int]:
     """The least and greatest pixel of the dtype; wider integers may be indices, for which 255 is large already."""
     if dtype.kind == "b":
         return False, True
-    if dtype.itemsize == 1:
+    if dtype.itemsize <= 2:
         return np.iinfo(dtype).min, np.iinfo(dtype).max
     return 0, 255

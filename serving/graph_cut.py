@@ -28,11 +28,20 @@ CONTROL_FLOW = {
 ORDERING = {"TopK", "TopKV2", "ArgMax", "ArgMin", "Where", "Unique", "UniqueV2", "NonMaxSuppressionV3"}
 FOREIGN_OPS = PLACEHOLDERS | CONTROL_FLOW | ORDERING
 FOREIGN_TYPES = {tf.string, tf.variant, tf.resource, tf.float64, tf.complex64, tf.complex128, tf.uint32, tf.uint64}
+# Of indices outside OpenVINO makes an answer, TensorFlow a refusal; integers OpenVINO divides as floats.
+LOOKUPS = {"Gather", "GatherV2", "GatherNd"}
+INTEGERS = {tf.int16, tf.uint16, tf.int32, tf.int64}
+SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
+LAYOUTS = {
+    *("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "Transpose", "ConcatV2", "Pack", "Unpack", "Split"),
+    *("Slice", "StridedSlice", "Tile", "BroadcastTo", "Cast", "Select", "SelectV2", "Pad", "PadV2", "StopGradient"),
+}
 FED_TYPES = {tf.bool, tf.uint8, tf.int8, tf.int16, tf.uint16, tf.int32, tf.float32}
 SMALL_BYTES = 1024
 # Of dense layers where TensorFlow has work too: with 70,000 two engines take 0.9 to 1.3 times as long as TensorFlow
 # alone, with a million 0.6 to 0.95 times.
 LEAST_WEIGHTS = 2**18
+MOST_REST_BYTES = 2**28  # what TensorFlow runs beside the network it holds three times over
 
 
 def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cut:
@@ -62,12 +71,15 @@ def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cu
     first = unique(t for t in [*feeds, *carried] if node_of(t) not in fed)
     if (first or after) and graph.is_small(network):
         raise NotCutError("its network is too small to be worth a second engine")
+    rest = graph.without(fetches, [*feeds, *carried, *sources.values()], before | after)
+    if rest.ByteSize() > MOST_REST_BYTES:
+        raise NotCutError(f"what is not its network has {rest.ByteSize() / 1e6:,.0f} MB of constants")
     return Cut(
         network=graph.between(feeds, fetches),
         key=graph.key(feeds, fetches),
         feeds=tuple(feeds),
         fetches=tuple(fetches),
-        rest=graph.without(fetches, [*feeds, *carried, *sources.values()], before | after),
+        rest=rest,
         before=tuple(first),
         after=sources,
     )
@@ -83,21 +95,26 @@ def parts(graph: "Graph", live: Sequence[str]) -> tuple[set[str], set[str], set[
     products = [name for name in live if graph.nodes[name].op in PRODUCTS and name in varying - looped]
     after = reach(reach((user for name in products for user in users[name]), users) & foreign, users)
     before = set(graph.ancestors(foreign & varying - after)) & varying
-    before |= takers_of_foreign_types(graph, varying - before - after, before, products)
+    exact = graph.exact(varying - before - after, users, live)
+    before |= takers_of_foreign_types(graph, varying - before - after, before, exact, products)
     network = varying - before - after
     if network.isdisjoint(products):
         raise NotCutError("there is no convolution or matrix product outside loops in it")
     return before, network, after
 
 
-def takers_of_foreign_types(graph: "Graph", network: set[str], before: set[str], products: Iterable[str]) -> set[str]:
-    """The nodes of the network that stand between `before` and types that OpenVINO takes as TensorFlow does: rows of a
-    table of words, looked up by int64, are float32.
+def takers_of_foreign_types(
+    graph: "Graph", network: set[str], before: set[str], exact: Iterable[str], products: Iterable[str]
+) -> set[str]:
+    """The nodes of the network that stand between `before` and types that OpenVINO takes as TensorFlow does, `exact`
+    among them: rows of a table of words, looked up by int64, are float32.
 
     Raises:
         NotCutError: a product would be among them.
     """
-    moved: set[str] = set()
+    moved = network.intersection(graph.ancestors(exact))
+    if not moved.isdisjoint(products):
+        raise NotCutError("it computes with integers, or looks up by them, behind its network")
     while True:
         feeds = {t: name for name in network - moved for t in graph.inputs(name) if node_of(t) in before | moved}
         wrong = [tensor for tensor in feeds if graph.dtype(tensor) not in FED_TYPES]
@@ -172,6 +189,20 @@ class Graph:
         """Whether only TensorFlow may run the node."""
         node = self.nodes[name]
         return node.op in FOREIGN_OPS or not FOREIGN_TYPES.isdisjoint(dtypes(node))
+
+    def exact(self, network: set[str], users: Mapping[str, Sequence[str]], live: Iterable[str]) -> list[str]:
+        """The nodes of `network` that compute with integers, or look up by them, which come of more than shapes."""
+        onward = {name: [] if self.nodes[name].op in SHAPES else users[name] for name in users}
+        valued = reach((name for name in live if self.nodes[name].op in PLACEHOLDERS), onward)
+        valued = {name for name in valued if self.nodes[name].op not in SHAPES}
+
+        def is_exact(name: str) -> bool:
+            node = self.nodes[name]
+            if node.op in LOOKUPS:
+                return node_of(self.inputs(name)[1]) in valued
+            return node.op not in LAYOUTS and not INTEGERS.isdisjoint(output_dtypes(node))
+
+        return [name for name in network & valued if is_exact(name)]
 
     def dtype(self, tensor: str) -> tf.DType:
         name, port = split(tensor)

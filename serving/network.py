@@ -76,7 +76,7 @@ class Network:
         size = None if rows is None else next(size for size in BATCH_SIZES if size >= rows)
         # OpenVINO reads only memory that it might write.
         fed = [
-            np.require(array, requirements=("C", "W")) if size in (None, len(array)) else padded(array, size)
+            np.require(array, requirements=("C", "W")) if size is None or size == len(array) else padded(array, size)
             for array in arrays
         ]
         try:

@@ -5,6 +5,7 @@ comes before and after it. Signatures without a network run on the SavedModel as
 back where no signature needs it.
 """
 
+import hashlib
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ class Plan(NamedTuple):
             raise ServingError(Code.INTERNAL, "A part of the signature is missing.")
         session = self.rest.session
         known = {tensor: array for tensor, array in values.items() if session.has(tensor)}
-        return dict(zip(fetches, session.run(known, fetches, deadline_s), strict=True))
+        return dict(zip(fetches, session.run(known, fetches, deadline_s, keeps_state=False), strict=True))
 
 
 class Rest:
@@ -65,7 +66,7 @@ class Rest:
     @classmethod
     def of(cls, graph: graph_pb2.GraphDef, options: EngineOptions) -> "Rest":
         """One for all that are equal: a model's next version has the same decoder, and finds it ready."""
-        key = graph.SerializeToString(deterministic=True), options
+        key = hashlib.sha256(graph.SerializeToString(deterministic=True)).digest(), options
         with cls._sharing:
             found = cls._shared.get(key)
             if found is None:
@@ -93,7 +94,8 @@ class OpenVinoServable:
         self._plans = {}
         for name, (found, network) in conversion.parts.items():
             feeds = {key: info.name for key, info in self.signature_defs[name].inputs.items()}
-            self._plans[name] = Plan(found, network, rest_of(found, options), feeds)
+            rest = rest_of(found, options)
+            self._plans[name] = Plan(found._replace(rest=graph_pb2.GraphDef()), network, rest, feeds)
 
     def run(
         self, signature_name: str, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None = None

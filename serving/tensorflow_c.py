@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorflow.core.framework import types_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from serving.errors import Code, ServingError
 from serving.tensor_types import BY_DTYPE, BY_NUMBER
@@ -85,6 +85,7 @@ delete_buffer = declared(SHORT, "TF_DeleteBuffer", None, POINTER(Buffer))
 
 allocate_tensor = declared(SHORT, "TF_AllocateTensor", c_void_p, c_int, POINTER(c_int64), c_int, c_size_t)
 delete_tensor = declared(SHORT, "TF_DeleteTensor", None, c_void_p)
+tensor_from_proto = declared(LONG, "TF_TensorFromProto", None, POINTER(Buffer), c_void_p, c_void_p)
 tensor_type = declared(SHORT, "TF_TensorType", c_int, c_void_p)
 tensor_rank = declared(SHORT, "TF_NumDims", c_int, c_void_p)
 tensor_dim = declared(SHORT, "TF_Dim", c_int64, c_void_p, c_int)
@@ -172,7 +173,10 @@ class Tensor:
 
     @classmethod
     def of(cls, array: np.ndarray) -> "Tensor":
-        """A copy of the array, of strings (bytes objects) or numbers, where TensorFlow wants it."""
+        """A copy of the array, of strings (bytes objects) or numbers, where TensorFlow wants it.
+
+        Copies that TensorFlow makes of long strings point into it, and must not outlive it.
+        """
         number = type_number(array.dtype)
         strings = array.ravel().tolist() if number == STRING else None
         size = array.nbytes if strings is None else STRING_BYTES * len(strings) + sum(map(len, strings))
@@ -182,6 +186,19 @@ class Tensor:
             tensor.memory(array.shape, array.dtype)[...] = array
         else:
             write_strings(strings, memory_at(tensor_data(tensor.address), size, WRITABLE))
+        return tensor
+
+    @classmethod
+    def to_keep(cls, array: np.ndarray) -> "Tensor":
+        """The same, whose copies may outlive it: variables, tables and queues keep strings."""
+        if type_number(array.dtype) != STRING:
+            return cls.of(array)
+        tensor = cls(allocate_tensor(STRING, (c_int64 * 1)(0), 1, 0))
+        proto = tensor_pb2.TensorProto(dtype=STRING, string_val=array.ravel().tolist())
+        for size in array.shape:
+            proto.tensor_shape.dim.add(size=size)
+        with buffer_of(proto.SerializeToString()) as content, checked_status() as status:
+            tensor_from_proto(content, tensor.address, status)
         return tensor
 
     def array(self) -> np.ndarray:

@@ -56,7 +56,8 @@ class TensorFlowServable:
         if self._has_convolutions:
             check_ranks(self.signatures[signature_name].inputs, inputs)
         feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
-        values = self.graph_session.run(feeds, [definition.outputs[name].name for name in outputs], deadline_s)
+        fetches = [definition.outputs[name].name for name in outputs]
+        values = self.graph_session.run(feeds, fetches, deadline_s, keeps_state=signature_name in self.stateful)
         return dict(zip(outputs, values, strict=True))
 
     def close(self) -> None:

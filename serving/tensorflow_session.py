@@ -94,12 +94,24 @@ class GraphSession:
         return tuple(None if dim < 0 else dim for dim in dims)
 
     def run(
-        self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], deadline_s: float | None = None
+        self,
+        feeds: Mapping[str, np.ndarray],
+        fetches: Sequence[str],
+        deadline_s: float | None = None,
+        *,
+        keeps_state: bool = True,
     ) -> list[np.ndarray]:
-        """Raises ServingError with TensorFlow's own code and message, or DEADLINE_EXCEEDED."""
+        """The tensors `fetches`.
+
+        Args:
+            keeps_state: whether what is fed may be kept beyond the run.
+
+        Raises:
+            ServingError: TensorFlow's own code and message, or DEADLINE_EXCEEDED.
+        """
         feed = (c.Output * len(feeds))(*map(self._tensor, feeds))
         fetch = (c.Output * len(fetches))(*map(self._tensor, fetches))
-        values = [c.Tensor.of(array) for array in feeds.values()]
+        values = [(c.Tensor.to_keep if keeps_state else c.Tensor.of)(array) for array in feeds.values()]
         fed, fetched = (c.c_void_p * len(feeds))(*(value.address for value in values)), (c.c_void_p * len(fetches))()
         with c.buffer_of(run_options(check_deadline(deadline_s))) as options, c.checked_status() as status:
             run = self._session, options, feed, fed, len(feeds), fetch, fetched, len(fetches)

@@ -31,6 +31,9 @@ class Classifier(tf.Module):
         x = tf.nn.relu(tf.nn.conv2d(tf.cast(images, tf.float32) / 255, self.kernel, 2, "SAME"))
         return tf.reduce_mean(x, [1, 2])
 
+    def mixed(self, vectors):
+        return tf.nn.conv1d(vectors, self.kernel[0, :, :1] * tf.ones([1, 4, 1]), 1, "SAME")
+
     def probabilities(self, images):
         return tf.nn.softmax(self.features(images) @ self.dense)
 
@@ -46,6 +49,7 @@ class Classifier(tf.Module):
 
 IMAGES = tf.TensorSpec((None, SIDE, SIDE, 1), tf.uint8, "images")
 FLAGS = tf.TensorSpec((None, SIDE, SIDE, 1), tf.bool, "flags")
+WORDS_32 = tf.TensorSpec((None, 5), tf.int32, "words")
 WORDS = tf.TensorSpec((None, 5), tf.int64, "words")
 STRINGS = tf.TensorSpec((None,), tf.string, "inputs")
 
@@ -64,12 +68,10 @@ def signatures(module, names):
         "precise": (IMAGES, lambda x: {"y": tf.cast(module.features(x), tf.float64) / 3}),
         "centred": (IMAGES, lambda x: {"y": module.features(x) - tf.reduce_mean(module.features(x), 0)}),
         "flags": (FLAGS, lambda x: {"features": module.features(tf.where(x, 255, 0))}),
-        "words": (
-            WORDS,
-            lambda x: {
-                "y": tf.nn.conv1d(tf.gather(module.words, x), module.kernel[0, :, :1] * tf.ones([1, 4, 1]), 1, "SAME")
-            },
-        ),
+        "words": (WORDS, lambda x: {"y": module.mixed(tf.gather(module.words, x))}),
+        "words32": (WORDS_32, lambda x: {"y": module.mixed(tf.gather(module.words, x))}),
+        "hashed": (WORDS_32, lambda x: {"y": module.mixed(tf.gather(module.words, x % 47 * 3 // 4))}),
+        "summed": (IMAGES, lambda x: {"y": module.features(x) - 0.01 * tf.reduce_sum(module.features(x), 0)}),
         "bag": (WORDS, lambda x: {"y": tf.reduce_mean(tf.gather(module.words, x), 1) @ module.dense}),
         "noisy": (IMAGES, lambda x: {"y": module.features(x) + tf.random.normal((4,))}),
         "counted": (IMAGES, lambda x: {"y": module.features(x) + module.count.assign_add(1.0)}),
@@ -99,8 +101,8 @@ def export(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def path(export):
-    names = "serving_default features both encoded classify best named doubled precise flags words bag".split()
-    return export(*names, "centred", "noisy", "fixed", "sized")
+    names = "serving_default features both encoded classify best named doubled precise flags words words32 bag".split()
+    return export(*names, "hashed", "summed", "centred", "noisy", "fixed", "sized")
 
 
 @pytest.fixture(scope="module", params=["this_process", "child"])
@@ -125,8 +127,9 @@ def images(rows, side=SIDE):
 
 def inputs_for(servable, name, rows):
     ((input_name, spec),) = servable.signatures[name].inputs.items()
-    if name in ("words", "bag"):
-        return {input_name: np.random.default_rng(rows).integers(0, WORD_COUNT, (rows, 5))}
+    if input_name == "words":
+        most = 2**31 if name == "hashed" else WORD_COUNT
+        return {input_name: np.random.default_rng(rows).integers(0, most, (rows, 5)).astype(spec.dtype)}
     if name == "flags":
         return {input_name: images(rows) > 127}
     if spec.dtype != object:
@@ -145,7 +148,10 @@ def example(picture):
 @pytest.mark.parametrize("rows", [1, 2, 7, 33, 70])
 @pytest.mark.parametrize(
     "name",
-    "serving_default features both encoded classify best named doubled precise flags words bag centred sized".split(),
+    [
+        *"serving_default features both encoded classify best named doubled precise flags words words32 hashed".split(),
+        *"summed bag centred sized".split(),
+    ],
 )
 def test_answers_are_tensorflows(fast, reference, name, rows):
     inputs, outputs = inputs_for(fast, name, rows), list(fast.signatures[name].outputs)
@@ -170,6 +176,8 @@ def test_answers_are_tensorflows(fast, reference, name, rows):
         ("precise", "openvino", "within"),
         ("flags", "openvino", "within"),
         ("words", "openvino", "within"),
+        ("words32", "openvino", "within"),
+        ("hashed", "openvino", "within"),
         ("fixed", "openvino", "within"),
         ("sized", "openvino", "within"),
         ("named", "tensorflow", "HashTableV2 keeps state"),
@@ -177,6 +185,7 @@ def test_answers_are_tensorflows(fast, reference, name, rows):
         ("bag", "tensorflow", "too small to be worth a second engine"),
         ("noisy", "tensorflow", "keeps state"),
         ("centred", "tensorflow", "differs from TensorFlow"),
+        ("summed", "tensorflow", "differs from TensorFlow"),
     ],
 )
 def test_report_says_which_engine_and_why(fast, name, engine, reason):
@@ -241,6 +250,33 @@ def test_versions_with_equal_decoders_share_one_as_long_as_one_is_loaded(export)
     np.testing.assert_array_equal(got["probabilities"], want["probabilities"])
     versions[1].close()
     assert set(Rest._shared) == before
+
+
+@pytest.mark.parametrize("name", ["words", "words32"])
+def test_index_outside_of_a_table_is_refused_in_tensorflows_words(fast, name):
+    inputs = inputs_for(fast, name, 2)
+    inputs["words"][1, 3] = WORD_COUNT
+    with pytest.raises(ServingError) as refused:
+        fast.run(name, inputs, ["y"])
+    assert refused.value.code is Code.INVALID_ARGUMENT
+    assert f"indices[1,3] = {WORD_COUNT} is not in [0, {WORD_COUNT})" in refused.value.message
+
+
+def test_input_of_no_dimensions_beside_images_is_taken(tmp_path):
+    class Warm(tf.Module):
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, 4, 4, 1], tf.float32, "x"), tf.TensorSpec([], tf.float32, "scale")]
+        )
+        def serving_default(self, x, scale):
+            return {"y": tf.nn.conv2d(x, tf.ones([3, 3, 1, 2]), 2, "SAME") * scale}
+
+    module = Warm()
+    tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": module.serving_default})
+    x, scale = np.random.default_rng(0).random((20, 4, 4, 1), np.float32), np.float32(3)
+    servable = load(tmp_path / "1", engine="auto")
+    found = servable.run("serving_default", {"x": x, "scale": np.asarray(scale)}, ["y"])["y"]
+    np.testing.assert_allclose(found, module.serving_default(x, scale)["y"], rtol=1e-5)
+    servable.close()
 
 
 def test_passed_deadline_is_refused(fast):
