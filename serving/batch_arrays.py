@@ -21,12 +21,16 @@ def rows(inputs: Arrays) -> int:
     Raises:
         ServingError: INVALID_ARGUMENT where the inputs disagree on it or one has none.
     """
-    sizes = {len(array) for array in inputs.values() if array.ndim}
+    if have_rows(inputs):
+        return len(next(iter(inputs.values())))
     if any(array.ndim == 0 for array in inputs.values()):
         raise ServingError(Code.INVALID_ARGUMENT, "Batching Run() input tensors must have at least one dimension")
-    if len(sizes) != 1:
-        raise ServingError(Code.INVALID_ARGUMENT, "Batching Run() input tensors must have equal 0th-dimension size")
-    return sizes.pop()
+    raise ServingError(Code.INVALID_ARGUMENT, "Batching Run() input tensors must have equal 0th-dimension size")
+
+
+def have_rows(inputs: Arrays) -> bool:
+    """Whether `rows` can tell the request's size."""
+    return all(array.ndim for array in inputs.values()) and len({len(array) for array in inputs.values()}) == 1
 
 
 def part(arrays: Arrays, start: int, stop: int) -> Arrays:

@@ -107,7 +107,7 @@ class Batched:
                 queue.
         """
         names = tuple(outputs)
-        if signature_name not in self._batchable:
+        if signature_name not in self._batchable or (self._is_natural and not batch_arrays.have_rows(inputs)):
             request = Waiting(inputs, 1, deadline_s, done)
             self._workers.put(functools.partial(self._run_alone, signature_name, names, request))
             return request
@@ -200,7 +200,11 @@ class Batched:
                 return [answer]
             return batch_arrays.split(answer, [request.rows for request in batch], batch_arrays.rows(joined))
         except ServingError as error:
-            return [error] * len(batch)
+            if not self._is_natural:
+                return [error] * len(batch)
+            # As many rows as the values of the inputs have it, which trials do not always show.
+            self._independence[signature_name, outputs].refuse(error.message)
+            return self._apart(signature_name, outputs, batch)
 
     def _apart(self, signature_name: str, outputs: tuple[str, ...], batch: Sequence[Waiting]) -> list[Answer]:
         return [self._answer(signature_name, outputs, request.inputs, request.deadline_s) for request in batch]

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from serving.engine_check import TOLERANCES, draw
+from serving.engine_check import RANGES, TOLERANCES, draw
 from serving.errors import ServingError
 from serving.signature import Arrays
 
 Run = Callable[[Arrays], Arrays]
-ROWS = 3
+TEXTS = (b"a", b"b c d e f", b"", b"g h")
+LEAST_SHARE = 0.01  # of the largest answer: what smaller answers are compared by
 TOLERANCE = TOLERANCES["f32"]  # in bfloat16 too: batches of 1 to 16 rows were seen to give the same bits
 
 
@@ -22,8 +23,13 @@ class Independence:
         self.reason = ""
         self._lock = threading.Lock()
 
+    def refuse(self, reason: str) -> None:
+        """From now on requests run apart."""
+        with self._lock:
+            self.is_known, self.reason = True, reason
+
     def learn(self, requests: Sequence[Arrays], run: Run) -> None:
-        """Tries random numbers in the requests' shapes, or the requests themselves where the model refuses those.
+        """Tries random values in the requests' shapes, or the requests themselves where the model refuses those.
 
         Requests that are all alike show nothing; after them as little is known as before.
         """
@@ -47,13 +53,22 @@ def joined(parts: Sequence[Arrays]) -> Arrays:
 
 
 def random_requests(like: Arrays) -> list[Arrays]:
-    """Rows of random numbers in the shapes of `like`; `like` itself where it is not of numbers."""
-    if any(array.dtype.kind not in "fiu" for array in like.values()):
-        return [like]
+    """Rows in the shapes of `like`, each unlike the others: numbers of several ranges, all true or false, texts of
+    several lengths."""
     random = np.random.default_rng(0)
-    return [
-        {name: draw(random, (1, *array.shape[1:]), array.dtype) for name, array in like.items()} for _ in range(ROWS)
-    ]
+
+    def row(kind: int, array: np.ndarray) -> np.ndarray:
+        shape = (1, *array.shape[1:])
+        if array.dtype == object:
+            return np.full(shape, TEXTS[kind], object)
+        if array.dtype.kind == "b":
+            return np.full(shape, kind % 2 == 0)
+        drawn = draw(random, shape, array.dtype)
+        if array.dtype.kind != "f":
+            return drawn if kind else drawn % 2
+        return (drawn * RANGES[kind]).astype(array.dtype)
+
+    return [{name: row(kind, array) for name, array in like.items()} for kind in range(len(RANGES))]
 
 
 def equal(one: Arrays, other: Arrays) -> bool:
@@ -79,7 +94,8 @@ def difference(apart: Arrays, together: Arrays) -> str:
             if not np.array_equal(want, have):
                 return f"output {name!r} of a row depends on the rows beside it"
             continue
-        largest = np.abs(want).max(initial=np.finfo(np.float32).tiny)
-        if not np.allclose(want, have, rtol=0, atol=TOLERANCE * largest, equal_nan=True):
+        each = np.abs(want).max(axis=tuple(range(1, want.ndim)), keepdims=True, initial=np.finfo(np.float32).tiny)
+        each = np.maximum(each, LEAST_SHARE * np.nan_to_num(each).max(initial=0))
+        if not np.allclose(want / each, have / each, rtol=0, atol=TOLERANCE, equal_nan=True):
             return f"output {name!r} of a row depends on the rows beside it"
     return ""

@@ -63,10 +63,9 @@ class Network:
             check_shape(array, shape)
         if not self.is_batched:
             return self._infer(arrays, None)
-        rows = len(arrays[0])
+        rows, most = len(arrays[0]), BATCH_SIZES[-1]
         if any(len(array) != rows for array in arrays):
-            raise ServingError(Code.INVALID_ARGUMENT, "The inputs must have equal 0th-dimension size.")
-        most = BATCH_SIZES[-1]
+            return self._infer(arrays, None)
         if rows <= most:
             return self._infer(arrays, rows)
         turns = [self._infer([a[i : i + most] for a in arrays], min(most, rows - i)) for i in range(0, rows, most)]

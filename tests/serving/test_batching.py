@@ -37,6 +37,7 @@ class Doubler:
         "fixed": signature({"x": (1, None)}, {"y": (1, None)}),
         "scalar": signature({"x": ()}, {"y": ()}),
         "broken": signature({"x": (None, None)}, {"y": (None, None)}),
+        "small": signature({"x": (None, None)}, {"y": (None, None)}),
         "found": signature({"x": (None,)}, {"y": (None, None)}),
     }
 
@@ -57,6 +58,8 @@ class Doubler:
             raise ServingError(Code.INVALID_ARGUMENT, "Thirteen is not doubled here.")
         if signature_name == "sum":
             return {"y": x + x.sum(0, keepdims=True)}
+        if signature_name == "small":
+            return {"y": x[x[:, 0] < 1000]}
         return {"y": 2 * x}
 
     def close(self):
@@ -186,6 +189,20 @@ def test_rows_that_depend_on_each_other_are_run_apart(make, doubler, held):
     assert answers.all()[-2:] == [[[4]], [[6]]]
 
 
+def test_answers_of_as_many_rows_as_the_values_have_it_are_each_requests_own(make, doubler, held):
+    answers = held(make(), name="small")
+    for value in 2, 2000, 3, 4:
+        answers.ask([[value]], "small")
+    doubler.gate.set()
+    assert answers.all()[-4:] == [[[2]], [], [[3]], [[4]]]
+
+
+@pytest.mark.parametrize("z", [[1.0, 2.0, 3.0], 1.0])
+def test_inputs_that_disagree_on_their_rows_are_the_models_to_judge(make, doubler, z):
+    assert make().run("two", {"x": f32([1]), "z": f32(z)}, ["y"])["y"].tolist() == [2]
+    assert doubler.sizes("two") == [1]
+
+
 @pytest.mark.parametrize("name, row", [("counted", [[2]]), ("fixed", [[2]]), ("scalar", 2)])
 def test_signature_with_state_or_without_free_rows_is_never_batched(make, doubler, held, name, row):
     answers = held(make(), 4, name)
@@ -299,7 +316,7 @@ def test_request_that_no_batch_can_hold_is_refused_at_once(make, inputs, code, m
     assert refusal(make(max_batch_size=64).run, "double", inputs, ["y"]) == (code, message)
 
 
-def test_inputs_that_disagree_on_their_rows_are_refused(make):
+def test_inputs_that_disagree_on_their_rows_are_refused_by_the_rules(make):
     code, message = refusal(make(max_batch_size=64).run, "two", {"x": f32([1, 2]), "z": f32([1])}, ["y"])
     assert code is Code.INVALID_ARGUMENT
     assert message == "Batching Run() input tensors must have equal 0th-dimension size"

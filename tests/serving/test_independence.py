@@ -29,16 +29,28 @@ def counted(inputs):
     return {"y": np.array([len(inputs["x"])])}
 
 
+def of_unit_or_pixel_range(inputs):
+    return {"y": inputs["x"] / 255 if inputs["x"].max() > 1.5 else inputs["x"]}
+
+
+def in_capitals_if_all(inputs):
+    return {"y": inputs["x"] & inputs["x"].all()}
+
+
+def mean_place_of_words(inputs):
+    """As a mean over words of texts that are padded to the longest."""
+    words = [text.split() for text in inputs["x"]]
+    return {"y": np.array([len(each) / max(1, *map(len, words)) for each in words])}
+
+
 def padded_to_the_longest(inputs):
-    if inputs["x"].dtype != object:
-        raise ServingError(Code.INVALID_ARGUMENT, "Texts are wanted.")
     longest = max(map(len, inputs["x"]))
     return {"y": np.array([list(text.ljust(longest)) for text in inputs["x"]])}
 
 
 def lengths(inputs):
-    if (inputs["x"] == b"broken").any():
-        raise ServingError(Code.INVALID_ARGUMENT, "Broken.")
+    if not all(text.startswith(b"PNG") for text in inputs["x"]):
+        raise ServingError(Code.INVALID_ARGUMENT, "Pictures are wanted.")
     return {"y": np.array([len(text) for text in inputs["x"]])}
 
 
@@ -48,7 +60,8 @@ def lengths(inputs):
         (doubled, ""),
         (centred, "output 'y' of a row depends on the rows beside it"),
         (tallest_first, "output 'y' of a row depends on the rows beside it"),
-        (counted, "output 'y' has the shape [1] in a batch, [3] apart"),
+        (counted, "output 'y' has the shape [1] in a batch, [4] apart"),
+        (of_unit_or_pixel_range, "output 'y' of a row depends on the rows beside it"),
     ],
 )
 def test_random_numbers_tell_whether_rows_are_independent(run, reason):
@@ -57,9 +70,23 @@ def test_random_numbers_tell_whether_rows_are_independent(run, reason):
     assert (independence.is_known, independence.reason) == (True, reason)
 
 
+@pytest.mark.parametrize(
+    "like, run",
+    [
+        (np.array([[True]]), in_capitals_if_all),
+        (np.array([b"one"], object), mean_place_of_words),
+        (np.zeros((1, 9), np.uint8), of_unit_or_pixel_range),
+    ],
+)
+def test_made_up_flags_texts_and_pixels_tell_it_too(like, run):
+    independence = Independence()
+    independence.learn([{"x": like}, {"x": like}], run)
+    assert independence.reason == "output 'y' of a row depends on the rows beside it"
+
+
 def test_requests_themselves_tell_where_numbers_cannot_be_made_up():
     independence = Independence()
-    independence.learn(strings(b"one", b"three"), lengths)
+    independence.learn(strings(b"PNG one", b"PNG three"), lengths)
     assert (independence.is_known, independence.reason) == (True, "")
 
 
@@ -69,7 +96,7 @@ def test_answers_that_no_batch_can_hold_are_a_reason():
     assert (independence.is_known, independence.reason) == (True, "output 'y' of each request has a shape of its own")
 
 
-@pytest.mark.parametrize("rows", [(b"one", b"one"), (b"one", b"broken")])
+@pytest.mark.parametrize("rows", [(b"PNG", b"PNG"), (b"PNG", b"broken")])
 def test_nothing_is_known_after_requests_that_are_alike_or_fail(rows):
     independence = Independence()
     independence.learn(strings(*rows), lengths)
