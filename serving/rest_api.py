@@ -118,6 +118,8 @@ class RestApi:
             return await self._answer_rarer(request, path, target)
         except ServingError as error:
             return _json(codec_rest.encode_error(error.message), error.code.http)
+        except ClientDisconnect:
+            raise
         except Exception as error:
             log.exception("A request failed inside the server.")
             return _json(codec_rest.encode_error(f"{type(error).__name__}: {error}"), Code.INTERNAL.http)
@@ -240,7 +242,7 @@ class RestApi:
         raise ServingError(Code.FAILED_PRECONDITION, "Origin header is missing or not of the form http(s)://...")
 
     async def _administer(self, action: Callable, *args: object) -> Response:
-        await asyncio.get_running_loop().run_in_executor(self._executor, action, *args)
+        await asyncio.to_thread(action, *args)  # a reload may wait for long, and requests have the other threads
         return _json(_models_body(self._models.statuses()))
 
 
@@ -280,17 +282,24 @@ def _models_body(models: Mapping[str, list[VersionStatus]]) -> bytes:
 
 
 def _inflated(body: bytes) -> bytes:
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        inflated = inflate.decompress(body, MAX_INFLATED_BYTES)
-    except zlib.error as error:
-        raise ServingError(
-            Code.INVALID_ARGUMENT, f"The body says Content-Encoding: gzip but does not inflate: {error}."
-        ) from error
-    if not inflate.eof:
-        problem = f"inflates to more than {MAX_INFLATED_BYTES:,} bytes" if inflate.unconsumed_tail else "is cut short"
-        raise ServingError(Code.INVALID_ARGUMENT, f"The gzip body {problem}.")
-    return inflated
+    inflated = b""
+    while True:  # one member after another
+        inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            inflated += inflate.decompress(body, MAX_INFLATED_BYTES - len(inflated) + 1)
+        except zlib.error as error:
+            raise ServingError(
+                Code.INVALID_ARGUMENT, f"The body says Content-Encoding: gzip but does not inflate: {error}."
+            ) from error
+        if len(inflated) > MAX_INFLATED_BYTES:
+            raise ServingError(
+                Code.INVALID_ARGUMENT, f"The gzip body inflates to more than {MAX_INFLATED_BYTES:,} bytes."
+            )
+        if not inflate.eof:
+            raise ServingError(Code.INVALID_ARGUMENT, "The gzip body is cut short.")
+        body = inflate.unused_data
+        if not body:
+            return inflated
 
 
 def _config_in(body: bytes) -> tuple[model_config.ModelConfig, ...] | None:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from serving.errors import Code, ServingError
 from serving.flags import Flags
 from serving.grpc_async import GrpcServer
+from serving.http_protocol import HttpProtocol
 from serving.model_config import SslConfig
 
 MAX_MESSAGE_BYTES = 2**31 - 1
@@ -62,7 +63,9 @@ class RestServer:
     """
 
     def __init__(self, app: ASGIApp, port: int, tls: SslConfig | None = None) -> None:
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
+        config = uvicorn.Config(
+            app, http=HttpProtocol, ws="none", log_config=None, access_log=False, lifespan="off", server_header=False
+        )
         config.load()
         config.ssl = tls_context(tls) if tls else None
         self._server = uvicorn.Server(config)

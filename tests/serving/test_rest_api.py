@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import socket
 
 import httpx
 import numpy as np
@@ -75,6 +76,53 @@ def test_nan_and_infinity_pass_as_bare_words(http):
 
 def test_bytes_after_the_first_value_are_ignored(http):
     assert http.post(f"{MODEL}:predict", content=b'{"instances": [1]} and more').json() == {"predictions": [2.5]}
+
+
+def test_gzip_request_of_several_members_is_inflated(http):
+    body = gzip.compress(b'{"instances"') + gzip.compress(b": [1]}")
+    response = http.post(f"{MODEL}:predict", content=body, headers={"Content-Encoding": "gzip"})
+    assert response.json() == {"predictions": [2.5]}
+
+
+# What Java's HttpClient and `curl --http2` say in the first request of a connection.
+OFFER = (
+    b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAA\r\nUpgrade: h2c"
+)
+
+
+@pytest.mark.parametrize("arrives", ["whole", "in two", "twice"])
+def test_offer_to_upgrade_to_http_2_is_passed_over(half_plus_two, arrives):
+    body = b'{"instances": [1]}'
+    head = b"POST %s:predict HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: %d\r\n\r\n" % (
+        MODEL.encode(),
+        OFFER,
+        len(body),
+    )
+    with socket.create_connection(("localhost", half_plus_two.flags.rest_api_port), 20) as connection:
+        answers = connection.makefile("rb")
+        for _ in range(2 if arrives == "twice" else 1):
+            connection.sendall(head + (b"" if arrives == "in two" else body))
+            if arrives == "in two":
+                connection.sendall(body)
+            assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+            headers = dict(line.rstrip().split(b": ") for line in iter(answers.readline, b"\r\n"))
+            assert b"2.5" in answers.read(int(headers[b"content-length"]))
+
+
+def test_connect_is_400(half_plus_two):
+    with socket.create_connection(("localhost", half_plus_two.flags.rest_api_port), 20) as connection:
+        connection.sendall(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_client_that_leaves_during_its_request_is_no_failure(half_plus_two, http, caplog):
+    with socket.create_connection(("localhost", half_plus_two.flags.rest_api_port), 20) as connection:
+        connection.sendall(
+            b"POST %s:predict HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n" % MODEL.encode()
+        )
+        assert b"100 Continue" in connection.recv(100)
+    assert http.get(MODEL).status_code == 200  # the server has come by the end of that connection
+    assert "failed inside the server" not in caplog.text
 
 
 def test_gzip_request_is_inflated_and_the_answer_is_plain(http):
@@ -282,9 +330,3 @@ def test_readiness_of_a_version_no_number_can_hold(http):
 def test_outputs_of_a_signature_of_another_kind_are_named(http):
     body = {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]}
     assert http.post(f"{MODEL}:classify", json=body).json()["error"].endswith("Outputs: outputs.")
-
-
-def test_compressed_body_and_one_with_a_picture_are_answered(http):
-    body = gzip.compress(b'{"instances": [1.0]}')
-    answer = http.post(f"{MODEL}:predict", content=body, headers={"Content-Encoding": "gzip"})
-    assert answer.json() == {"predictions": [2.5]}
