@@ -9,7 +9,9 @@ import functools
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from tensorflow.core.framework import op_def_pb2
 
 from serving import tensorflow_c as c
 from serving.errors import ServingError
@@ -47,6 +49,31 @@ def with_operations(libraries: Sequence[str], attempt: Callable[[], Result]) -> 
         if UNKNOWN not in error.message:
             raise
         raise ServingError(error.code, f"{error.message} {HINT}") from error
+
+
+def complete(graph: Any) -> None:
+    """Loads the operations of tensorflow-text if one of the GraphDef's functions is not there: TensorFlow itself looks
+    for those in loops and branches at the first run.
+
+    Raises:
+        ServingError: a library cannot be loaded.
+    """
+    found = installed()
+    if not found:
+        return
+    functions = graph.library.function
+    named = {node.op for function in functions for node in function.node_def}
+    if named - {function.signature.name for function in functions} - registered():
+        for path in found:
+            load(path)
+
+
+def registered() -> set[str]:
+    buffer = c.all_ops()
+    try:
+        return {op.name for op in op_def_pb2.OpList.FromString(buffer.contents.bytes()).op}
+    finally:
+        c.delete_buffer(buffer)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config
 
 from serving import tensorflow_c as c
 from serving.errors import Code, ServingError
-from serving.op_libraries import with_operations
+from serving.op_libraries import complete, with_operations
 from serving.servable import EngineOptions
 
 
@@ -41,7 +41,9 @@ class GraphSession:
         place = str(path).encode(), names, len(tags), graph, buffer
         try:
             session = with_operations(options.op_libraries, lambda: load_session(config, place))
-            return cls(graph, session), meta_graph_pb2.MetaGraphDef.FromString(buffer.contents.bytes())
+            meta_graph = meta_graph_pb2.MetaGraphDef.FromString(buffer.contents.bytes())
+            complete(meta_graph.graph_def)
+            return cls(graph, session), meta_graph
         except ServingError as error:
             c.delete_graph(graph)
             if str(path) in error.message:

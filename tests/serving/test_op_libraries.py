@@ -17,15 +17,32 @@ AUDIO = [0] * 720  # 25 ms windows every 10 ms of 16 kHz: 400 samples, and 160 m
 pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="this TensorFlow has no library of operations beside it")
 
 
-@pytest.fixture
-def base_path(tmp_path):
+def call(graph):
+    """Adds a function with the operation to the GraphDef, and the call of it."""
+    function = graph.library.function.add()
+    function.signature.name = "inner"
+    function.signature.input_arg.add(name="audio", type=INT16)
+    function.signature.output_arg.add(name="filterbanks", type=UINT16)
+    function.node_def.add(name="frontend", op="AudioMicrofrontend", input=["audio"])
+    function.ret["filterbanks"] = "frontend:filterbanks:0"
+    node = graph.node.add(name="features", op="PartitionedCall", input=["audio"])
+    node.attr["f"].func.name = "inner"
+    node.attr["Tin"].list.type.append(INT16)
+    node.attr["Tout"].list.type.append(UINT16)
+
+
+@pytest.fixture(params=["in the graph", "in a function"])
+def base_path(tmp_path, request):
     """A SavedModel whose one operation has all its attributes left out, as SavedModels have where they are defaults."""
     model = saved_model_pb2.SavedModel(saved_model_schema_version=1)
     meta_graph = model.meta_graphs.add()
     meta_graph.meta_info_def.tags.append("serve")
     node = meta_graph.graph_def.node.add(name="audio", op="Placeholder")
     node.attr["dtype"].type = INT16
-    meta_graph.graph_def.node.add(name="features", op="AudioMicrofrontend", input=["audio"])
+    if request.param == "in a function":
+        call(meta_graph.graph_def)
+    else:
+        meta_graph.graph_def.node.add(name="features", op="AudioMicrofrontend", input=["audio"])
     meta_graph.graph_def.versions.producer = 2000
     signature = meta_graph.signature_def["serving_default"]
     signature.method_name = "tensorflow/serving/predict"
@@ -64,12 +81,14 @@ def test_operations_of_the_text_package_come_when_they_are_wanted(launch, base_p
     assert features(process.wait_until_started()) == [[0] * 32] * 3
 
 
+@pytest.mark.parametrize("base_path", ["in the graph"], indirect=True)
 def test_unknown_operation_fails_its_version_with_what_to_do(launch, base_path):
     process = launch("--model_name=audio", f"--model_base_path={base_path}", "--max_num_load_retries=0")
     process.wait_for("Op type not registered 'AudioMicrofrontend'")
     assert "once their shared objects are named: --op_libraries=path.so" in process.output
 
 
+@pytest.mark.parametrize("base_path", ["in the graph"], indirect=True)
 def test_file_that_is_no_library_of_operations_fails_what_is_loaded_with_it(launch, base_path, tmp_path):
     wrong = tmp_path / "wrong.so"
     wrong.write_text("no ELF")
@@ -82,6 +101,7 @@ def test_file_that_is_no_library_of_operations_fails_what_is_loaded_with_it(laun
     process.wait_for(f"The library of operations {wrong} cannot be loaded: ")
 
 
+@pytest.mark.parametrize("base_path", ["in the graph"], indirect=True)
 def test_library_that_is_not_there_stops_the_start(launch, base_path):
     process = launch("--model_name=audio", f"--model_base_path={base_path}", "--op_libraries=a.so,b.so")
     status, output = process.ended()
