@@ -28,13 +28,13 @@ from serving.call import Call, ModelSpec, Observer
 from serving.classification import Classification
 from serving.errors import Code, ServingError
 from serving.models import Models
-from serving.repository import Repository
 from serving.servable import QueuedServable
 from serving.signature import Arrays
 from serving.versions import Version, VersionStatus
 
 log = logging.getLogger(__name__)
 
+Reload = Callable[[Sequence[model_config.ModelConfig], Callable[[], bool]], None]
 Ask = Callable[[QueuedServable, str, Arrays, Sequence[str], float | None], Awaitable[Arrays]]
 
 MESSAGE_LIMIT = 1024  # characters, as TensorFlow Serving cuts them: HTTP/2 limits what a trailer holds
@@ -157,9 +157,9 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         metric: the present sum of a metric by name, for the reload response's increases.
     """
 
-    def __init__(self, repository: Repository, metric: Callable[[str], int]) -> None:
-        self._repository = repository
-        self._models = repository.models
+    def __init__(self, models: Models, reload: Reload, metric: Callable[[str], int]) -> None:
+        self._models = models
+        self._reload = reload
         self._metric = metric
 
     def GetModelStatus(
@@ -184,7 +184,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             configs = model_config.from_proto(request.config)
             given_up = threading.Event()  # grpc.aio's context for threads has no is_active
             context.add_callback(given_up.set)
-            self._repository.replace(configs, stop=given_up.is_set)
+            self._reload(configs, given_up.is_set)
             response = model_management_pb2.ReloadConfigResponse()
             response.status.SetInParent()
             for name, value in before.items():

@@ -11,12 +11,11 @@ from tensorflow_serving.apis import (
 
 from serving.call import Observer
 from serving.flags import Flags
-from serving.grpc_api import ModelService
+from serving.grpc_api import ModelService, Reload
 from serving.grpc_async import AsyncPredictionService, GrpcServer
 from serving.grpc_front import FrontPredictionService
 from serving.models import Models
 from serving.profiler import ProfilerService
-from serving.repository import Repository
 from serving.versions import Version
 
 PREDICTION = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"]
@@ -25,10 +24,10 @@ WHOLE_SERVER = ("", *(name for service in (PREDICTION, MODEL) for name in (servi
 
 
 def add(
-    server: GrpcServer, flags: Flags, repository: Repository, observer: Observer, is_ready: Callable[[], bool]
+    server: GrpcServer, flags: Flags, models: Models, observer: Observer, is_ready: Callable[[], bool], reload: Reload
 ) -> Callable[[Version], None]:
     """Adds the services to `server`; returns what to call with every version that changes its state."""
-    models, model = repository.models, ModelService(repository, observer.metrics.total)
+    model = ModelService(models, reload, observer.metrics.total)
     options = {
         "as_content": flags.enable_serialization_as_tensor_content,
         "check_method_name": flags.enable_signature_method_name_check,
@@ -46,7 +45,7 @@ def add(
     if flags.enable_grpc_healthcheck_service:
         from grpc_health.v1 import health
 
-        on_change = _add_health(server, repository.models, is_ready)
+        on_change = _add_health(server, models, is_ready)
         names.append(health.SERVICE_NAME)
     if flags.enable_grpc_reflection:
         from grpc_reflection.v1alpha import reflection

@@ -32,7 +32,7 @@ class Options:
     """How versions are found and loaded; the fields are TensorFlow Serving's flags, with seconds where they say so."""
 
     file_system_poll_wait_seconds: float = 1.0
-    """time between looks at the disk; 0 looks once, less than 0 never"""
+    """time between looks at the disk; 0 or less looks once"""
     max_num_load_retries: int = 5
     load_retry_interval_s: float = 60.0
     num_load_threads: int = 0
@@ -104,7 +104,8 @@ class Repository:
         self.apply(configs)
         self.wait_until_loaded([config.name for config in configs if config.name not in known], stop)
         self.wait_until_loaded([config.name for config in configs if config.name in known], stop, despite_failures=True)
-        self.assign_labels()
+        if not stop():  # else they follow when the versions do
+            self.assign_labels()
 
     def assign_labels(self) -> None:
         """Makes every model's labels those of its configuration.
@@ -239,6 +240,7 @@ class Repository:
             if error is None and wanted:
                 version.servable, version.error = servable, None
                 self._move(version, State.AVAILABLE)
+                self._settle_labels(model)
                 return
             version.error = error
             if error and wanted:
@@ -247,6 +249,11 @@ class Repository:
                 self._move(version, State.END)
         if servable is not None:
             servable.close()
+
+    def _settle_labels(self, model: Model) -> None:
+        """Labels whose versions come late, when nobody waits for them any more."""
+        if model.config and set(model.config.version_labels.values()) <= set(model.available()):
+            model.labels = dict(model.config.version_labels)
 
     def _plan_retry(self, version: Version) -> None:
         version.attempts += 1

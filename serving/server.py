@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 30.0  # for calls in flight
 STOP_REST_S = 5.0  # for what comes after them
+SHARED_MEMORY = "/dev/shm"
 
 
 class Server:
@@ -81,7 +83,8 @@ class Server:
             self._wait_for_those_that_load(configs)
         else:
             self.repository.wait_until_loaded([config.name for config in configs], self._stopping.is_set)
-            self.repository.assign_labels()
+            if not self._stopping.is_set():
+                self.repository.assign_labels()
         if self._stopping.is_set():
             return
         self._loader.end_child()  # it takes the processors that callers will want
@@ -114,11 +117,14 @@ class Server:
             for versions in self.repository.models.statuses().values()
         )
 
-    def reload(self, configs: Sequence[ModelConfig] | None) -> None:
-        """Makes `configs` (None: what the flags' file or folder says now) the configuration and waits for it."""
+    def reload(self, configs: Sequence[ModelConfig] | None, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Makes `configs` (None: what the flags' file or folder says now) the configuration and waits for it, or until
+        the server stops or `given_up()` says so."""
         configs = self._flags.models() if configs is None else configs
         if configs is not None:
-            self.repository.replace(configs, self._stopping.is_set)
+            self.repository.replace(configs, lambda: self._stopping.is_set() or given_up())
+        if self._stopping.is_set():
+            raise ServingError(Code.UNAVAILABLE, "The server is stopping.")
 
     def unload(self, name: str) -> None:
         """Takes one model out of the configuration, until it is reloaded.
@@ -138,7 +144,9 @@ class Server:
 
         server = sockets.grpc_server(self._flags)
         addresses = sockets.bind_grpc(server, self._flags, self._tls)
-        self._on_health = grpc_services.add(server, self._flags, self.repository, self._observer, self.is_ready)
+        self._on_health = grpc_services.add(
+            server, self._flags, self.repository.models, self._observer, self.is_ready, self.reload
+        )
         server.start()
         self._opened.append(functools.partial(server.stop, STOP_GRACE_S))
         for address in addresses:
@@ -290,16 +298,32 @@ def _wait_for_a_signal(stopping: threading.Event) -> None:
         signal.set_wakeup_fd(-1)
 
 
-def _end_anyway_after(seconds: float) -> None:
+def _end_anyway_after(seconds: float, status: int) -> None:
     """A model that does not come to an end cannot be stopped, and must not keep the process."""
 
     def end() -> None:
-        log.error("A call has not ended after %d seconds; the server ends without it.", seconds)
-        os._exit(0)
+        log.error("What runs has not ended after %d seconds; the server ends without it.", seconds)
+        os._exit(status)
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+
+
+def _find_temporary_folder() -> None:
+    """Sockets and keys lie in one; containers with a read-only root still have shared memory.
+
+    Raises:
+        ServingError: there is none.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        if not os.access(SHARED_MEMORY, os.W_OK):
+            raise ServingError(
+                Code.FAILED_PRECONDITION, "No folder for temporary files can be written to. Name one: TMPDIR=/folder."
+            ) from None
+        os.environ["TMPDIR"] = tempfile.tempdir = SHARED_MEMORY  # the process that loads models needs one too
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -309,6 +333,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _start_logging()
     for notice in flags.notices:
         log.warning(notice)
+    try:
+        _find_temporary_folder()
+    except ServingError as error:
+        return _not_started(error)
     loader, engines = Loader(), ["serving.tensorflow_engine"]
     if flags.engine != Engine.TENSORFLOW:
         loader.start()  # which takes as long as all that follows
@@ -326,18 +354,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    server = None
     try:
         server = Server(flags, stopping, loader)
+    except ServingError as error:
+        return _not_started(error)
+    try:
         server.start()
     except ServingError as error:
-        print(f"Failed to start server. Error: {error.message}", file=sys.stderr)
-        return 255
+        status = _not_started(error)
+        _end_anyway_after(STOP_REST_S, status)
+        server.stop()
+        return status
     _wait_for_a_signal(stopping)
     log.info("Stopping: what is in flight finishes first.")
-    _end_anyway_after(STOP_GRACE_S + STOP_REST_S)
+    _end_anyway_after(STOP_GRACE_S + STOP_REST_S, 0)
     server.stop()
     return 0
+
+
+def _not_started(error: ServingError) -> int:
+    print(f"Failed to start server. Error: {error.message}", file=sys.stderr)
+    return 255
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import httpx
@@ -12,6 +13,18 @@ from serving.signature import Signature, TensorSpec
 
 START_S = 60
 STARTED = "Exporting HTTP/REST API"
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """Asks until the answer is the wanted one."""
+
+    def eventually(answer, wanted):
+        deadline_s = time.monotonic() + START_S
+        while (found := answer()) != wanted:
+            assert time.monotonic() < deadline_s, found
+
+    return eventually
 
 
 @pytest.fixture(scope="session")
@@ -149,10 +162,14 @@ class Process:
         return self.wait_for(STARTED)
 
     def wait_for(self, text):
+        patience = threading.Timer(START_S, self.popen.kill)
+        patience.start()
         for line in self.popen.stderr:
             self.output += line
             if text in line:
+                patience.cancel()
                 return self
+        patience.cancel()
         pytest.fail(self.output)
 
     def ended(self):

@@ -175,7 +175,9 @@ def test_health_is_told_while_calls_wait_for_the_models(free_port):
     repository = Repository(lambda *_: None, Options(file_system_poll_wait_seconds=-1))
     server = GrpcServer(1, ())
     flags = Flags(enable_grpc_healthcheck_service=True)
-    on_change = grpc_services.add(server, flags, repository, Observer(Metrics()), lambda: True)
+    on_change = grpc_services.add(
+        server, flags, repository.models, Observer(Metrics()), lambda: True, repository.replace
+    )
     waits, told = threading.Event(), threading.Event()
 
     async def wait_for_the_models():
@@ -364,13 +366,12 @@ def test_model_config_file_serves_its_models_with_labels_and_policies(start_serv
         assert ask(server, "two").json() == {"predictions": [2.5]}
 
 
-def test_model_config_file_is_followed(start_server, saved_model, tmp_path):
+def test_model_config_file_is_followed(start_server, saved_model, tmp_path, eventually):
     path = tmp_path / "models.config"
     path.write_text(config_text(("one", saved_model("one", root=tmp_path), "")))
     with start_server(model_config_file=str(path), model_config_file_poll_wait_seconds=1) as server:
         path.write_text(config_text(("two", saved_model("two", root=tmp_path), "")))
-        while ask(server, "two").status_code != 200:
-            assert server.is_ready
+        eventually(lambda: ask(server, "two").status_code, 200)
         path.write_text("no config at all {")
         assert ask(server, "two").status_code == 200
         path.write_text("# a file that is being written")
@@ -378,17 +379,15 @@ def test_model_config_file_is_followed(start_server, saved_model, tmp_path):
         assert ask(server, "two").status_code == 200
 
 
-def test_config_file_is_followed_while_a_model_of_it_is_not_there(start_server, saved_model, tmp_path):
+def test_config_file_is_followed_while_a_model_of_it_is_not_there(start_server, saved_model, tmp_path, eventually):
     path = tmp_path / "models.config"
     one = ("one", saved_model("one", root=tmp_path), "")
     path.write_text(config_text(one))
     with start_server(model_config_file=str(path), model_config_file_poll_wait_seconds=1) as server:
         path.write_text(config_text(one, ("typo", str(tmp_path / "tow"), "")))
-        while "typo" not in server.repository.models.by_name:
-            assert server.is_ready
+        eventually(lambda: "typo" in server.repository.models.by_name, True)
         path.write_text(config_text(one, ("two", saved_model("two", root=tmp_path), "")))
-        while ask(server, "two").status_code != 200:
-            assert server.is_ready
+        eventually(lambda: ask(server, "two").status_code, 200)
 
 
 def test_bad_model_config_file_ends_the_start_in_the_contracts_words(start_server, tmp_path):
@@ -425,15 +424,14 @@ def test_empty_models_are_allowed_with_the_flag(start_server):
         assert ask(server, "m").status_code == 404
 
 
-def test_model_may_come_after_the_start_with_the_flag(start_server, saved_model, tmp_path):
+def test_model_may_come_after_the_start_with_the_flag(start_server, saved_model, tmp_path, eventually):
     base_path = tmp_path / "late"
     base_path.mkdir()
     with start_server(model_name="late", model_base_path=str(base_path), allow_empty_models=True) as server:
         assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 503
         saved_model("late", root=tmp_path / "elsewhere")
         (tmp_path / "elsewhere/late/1").rename(base_path / "1")
-        while ask(server, "late").status_code != 200:
-            assert server.is_ready
+        eventually(lambda: ask(server, "late").status_code, 200)
         assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 200
 
 

@@ -356,6 +356,16 @@ def test_reload_does_not_wait_for_what_was_there_and_failed(repository, write, s
     assert served(repository, "n") == [1]
 
 
+def test_labels_follow_their_versions_when_who_reloaded_has_left(repository, write, loads, seen):
+    loads.gate.clear()
+    repository.replace([ModelConfig("m", write("m", 1), Latest(1), {"stable": 1})], stop=lambda: True)
+    assert repository.models.by_name["m"].labels == {}
+    loads.gate.set()
+    repository.wait_until_loaded(["m"])
+    with repository.models.acquire("m", label="stable") as version:
+        assert version.version == 1
+
+
 def test_reload_waits_for_a_version_that_gets_a_label(repository, write, loads):
     repository.replace([ModelConfig("m", write("m", 1))])
     write("m", 2)

@@ -8,18 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
+import grpc
 import httpx
 import pytest
+from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 START_S = 60
-
-
-def eventually(answer, wanted):
-    deadline_s = time.monotonic() + START_S
-    while (found := answer()) != wanted:
-        assert time.monotonic() < deadline_s, found
 
 
 @contextlib.contextmanager
@@ -38,7 +33,7 @@ def caller_in_flight(process):
         yield finish
 
 
-def test_whole_life_of_a_server(launch, saved_model, tmp_path):
+def test_whole_life_of_a_server(launch, saved_model, tmp_path, eventually):
     base_path = saved_model("half_plus_two", 1, root=tmp_path)
     process = launch("--model_name=half_plus_two", f"--model_base_path={base_path}").wait_until_started()
     assert process.predict().json() == {"predictions": [2.5]}
@@ -65,7 +60,7 @@ def test_signal_that_the_system_hands_to_another_thread_ends_the_server_too(laun
     assert status == 0 and "Stopping" in output
 
 
-def test_models_root_serves_all_that_comes_and_survives_a_bad_one(launch, saved_model, tmp_path):
+def test_models_root_serves_all_that_comes_and_survives_a_bad_one(launch, saved_model, tmp_path, eventually):
     root = tmp_path / "root"
     (root / "broken/1").mkdir(parents=True)
     (root / "broken/1/saved_model.pb").write_bytes(b"no protobuf")
@@ -77,7 +72,7 @@ def test_models_root_serves_all_that_comes_and_survives_a_bad_one(launch, saved_
     assert status["state"] == "END" and status["status"]["error_code"] != "OK"
 
 
-def test_broken_model_that_came_holds_no_other_up_while_it_is_tried_again(launch, saved_model, tmp_path):
+def test_broken_model_that_came_holds_no_other_up_while_it_is_tried_again(launch, saved_model, tmp_path, eventually):
     root = tmp_path / "root"
     root.mkdir()
     process = launch(f"--models_root={root}").wait_until_started()
@@ -108,8 +103,27 @@ def test_second_signal_ends_the_server_though_a_call_still_runs(launch, saved_mo
     assert status == 128 + signal.SIGINT
 
 
+def test_reload_that_waits_for_a_model_does_not_keep_the_server(launch, saved_model, tmp_path, eventually):
+    process = launch("--model_name=half_plus_two", f"--model_base_path={saved_model()}").wait_until_started()
+    request = model_management_pb2.ReloadConfigRequest()
+    request.config.model_config_list.config.add(
+        name="late", base_path=str(tmp_path / "late"), model_platform="tensorflow"
+    )
+    with grpc.insecure_channel(f"localhost:{process.grpc_port}") as channel:
+        call = model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest.future(request)
+        models = lambda: [model["name"] for model in httpx.get(f"{process.url}/v1/models").json()["models"]]  # noqa: E731
+        eventually(models, ["late"])
+        process.popen.send_signal(signal.SIGTERM)
+        status, output = process.ended()
+        assert call.code() is grpc.StatusCode.UNAVAILABLE
+    assert status == 0
+    assert "What runs has not ended" not in output
+
+
 def test_call_without_an_end_does_not_keep_the_server():
-    code = "import threading; from serving.server import _end_anyway_after as end; end(0.01); threading.Event().wait()"
+    code = (
+        "import threading; from serving.server import _end_anyway_after as end; end(0.01, 0); threading.Event().wait()"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=START_S).returncode == 0
 
 
@@ -167,7 +181,7 @@ def versions_of_25_mb(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["tensorflow", "auto"])
-def test_memory_comes_back_after_unloading(launch, versions_of_25_mb, engine):
+def test_memory_comes_back_after_unloading(launch, versions_of_25_mb, engine, eventually):
     flags = [
         f"--engine={engine}",
         "--model_name=m",
