@@ -116,13 +116,15 @@ class Metrics:
             queued.observe(wait_s * 1e6)
             waited.observe(wait_s)
 
-    def forget(self, name: str, version: int) -> None:
+    def forget(self, name: str, version: int, path: str) -> None:
         """Drops the series of a version that has ended, so that years of versions do not fill the page."""
         for kind in list(self._series):
             if kind[:2] == (name, str(version)):
                 self._series.pop(kind, None)
         for metric in (self.requests, self.latency_seconds, self.queue_seconds, self.batch_size, self.load_seconds):
             metric.remove_by_labels({"model_name": name, "version": str(version)})
+        for metric in (self.warmup_latency, self.warmup_records_read):
+            metric.remove_by_labels({"model_path": path})
 
     def total(self, name: str) -> int:
         """The sum of a counter over its labels, with slashes or colons in its name; 0 for a name that is none."""

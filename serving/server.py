@@ -220,7 +220,7 @@ class Server:
 
     def _version_changed(self, version: Version) -> None:
         if version.state is State.END:
-            self._metrics.forget(version.name, version.version)
+            self._metrics.forget(version.name, version.version, str(version.path))
         self._on_health(version)
 
     def _wait_for_those_that_load(self, configs: Sequence[ModelConfig]) -> None:

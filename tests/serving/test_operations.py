@@ -118,6 +118,18 @@ def test_names_that_nobody_serves_make_no_series(monitored):
     assert not any("made_up_name" in name for name in samples(monitored))
 
 
+def test_series_of_a_version_end_with_it():
+    metrics = Metrics()
+    for version in 1, 2:
+        metrics.warmed_up(f"/models/m/{version}", 0.1, 3, Code.OK)
+        metrics.load_seconds.labels("m", str(version)).set(1)
+        metrics.batch_ran("pool", "m", version, "serving_default", 4, [0.1])
+    metrics.forget("m", 1, "/models/m/1")
+    page = metrics.page().decode()
+    assert 'version="2"' in page and "/models/m/2" in page
+    assert 'version="1"' not in page and "/models/m/1" not in page
+
+
 def test_request_log_tells_who_what_and_how_long_but_no_content(monitored):
     ask(monitored, "m", [123.25])
     ask(monitored, "m", ["no number"])
