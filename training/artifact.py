@@ -100,9 +100,12 @@ def load(path):
 def read_card(path):
     """The content of the model_card.json at `path`."""
     try:
-        return json.loads(path.read_text("utf-8"))
+        card = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is no JSON ({error}). Export the model again.") from error
+    if not isinstance(card, dict):
+        raise InputError(f"{path} is no JSON object but a {type(card).__name__}. Export the model again.")
+    return card
 
 
 def weights_of(loaded):

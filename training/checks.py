@@ -2,6 +2,8 @@
 
 import math
 
+from training.errors import InputError
+
 LONGEST_NAME = 150  # bytes, of the 255 that a folder's name may have: a run's has the dataset and recipe in it too
 
 
@@ -36,6 +38,17 @@ def seed(config):
 def held_out_share(config):
     if not 0 < config.validation_share <= 0.5:
         raise ValueError(f"validation_share must be above 0 and at most 0.5, got {config.validation_share}.")
+
+
+def exportable(folder):
+    """TensorFlow takes the path of a SavedModel's weights for a pattern of file names when it reads them."""
+    place = str(folder.resolve())
+    odd = [sign for sign in "[\\" if sign in place]
+    if odd:
+        raise InputError(
+            f"Nothing could load what is exported to {place}: TensorFlow reads no path with {odd[0]} in it. Give "
+            "another --name or --models_root."
+        )
 
 
 def served_name(name):

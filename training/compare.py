@@ -4,6 +4,7 @@ python -m training.compare
 """
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import sys
@@ -21,6 +22,7 @@ from training.train import TrainConfig, train
 from zoo import catalog
 
 MODELS = ("base_c", "strided_cnn_c", "convpool_cnn_c", "all_cnn_c", "sprint_pool", "sprint_all_conv")
+MOST_SEEDS = 1000
 SHIFTED = 2000  # test images that are shifted: sixteen times each, which for all of them takes as long as an epoch
 SAME = tuple(f"same_{pixels}" for pixels in range(1, MOST_PIXELS + 1))
 COLUMNS = (*grid.Cell._fields, "accuracy", "calibration_error", *SAME, "parameters", "multiply_adds", "seconds")
@@ -56,9 +58,15 @@ class CompareConfig:
 
     def __post_init__(self):
         for model in self.models:
-            catalog.entry(model)
+            entry = catalog.entry(model)
+            if entry.family in ("generative", "pretrained"):
+                raise ValueError(
+                    f"{model} cannot be compared: it is no network that all are trained alike from scratch."
+                )
         recipes.recipe(self.recipe)
         checks.positive(self, "seeds", "epochs", "width")
+        if self.seeds > MOST_SEEDS:
+            raise ValueError(f"seeds must be at most {MOST_SEEDS}, got {self.seeds}.")
         if len(set(self.models)) != len(self.models) or not self.models:
             raise ValueError(f"models must be one or more names, each once, got {', '.join(self.models) or 'none'}.")
 
@@ -143,7 +151,7 @@ def measured(config, cell, data):
     from training.artifact import Artifact
 
     keras.backend.clear_session()  # else every network before it stays in memory
-    name = f"{cell.model}-{data.name}-{cell.epochs}-epochs-seed-{cell.seed}"
+    name = f"{word(cell.model)}-{data.name}-{cell.epochs}-epochs-seed-{cell.seed}"
     artifact = Artifact(train(train_config(config, cell.model, epochs=cell.epochs, seed=cell.seed, name=name), data))
     card = json.loads((artifact.path / "model_card.json").read_text("utf-8"))
     probabilities = artifact.probabilities(data.test.images)
@@ -154,6 +162,11 @@ def measured(config, cell, data):
         **{name: round(score.same, 6) for name, score in zip(SAME, shifts[1:], strict=True)},
         **{name: card[name] for name in ("parameters", "multiply_adds", "seconds")},
     }
+
+
+def word(model):
+    """The model's name; of a pattern one that a folder can have."""
+    return model if model.isidentifier() else f"pattern-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
 
 
 if __name__ == "__main__":

@@ -63,11 +63,21 @@ def load(name_or_folder, *, data_dir=None, image_size=None, seed=0):
     Raises:
         InputError: there is no such dataset, or its files are missing, cut short or not what they should be.
     """
+    if not name_or_folder:
+        raise InputError("No dataset is given. Give a name, or the path of a folder or tar archive of pictures.")
     path = Path(name_or_folder)
     if name_or_folder in CLASS_NAMES:
         parts, source = load_named(name_or_folder, data_dir)
+        side = parts[0][0].shape[1]
+        if image_size not in (None, side):
+            raise InputError(
+                f"The images of {name_or_folder} are {side} pixels wide and high, and only pictures of folders and "
+                f"archives are made another size; got the image size {image_size}."
+            )
         class_names = CLASS_NAMES[name_or_folder]
     elif path.exists():
+        if data_dir:
+            raise InputError(f"--data_dir {data_dir} is for fashion_mnist and mnist; leave it out with {path}.")
         parts, class_names = image_folder.load(path, image_size=image_size, seed=seed)
         name_or_folder, source = path.resolve().name.split(".")[0], str(path)
     else:

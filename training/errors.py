@@ -34,8 +34,13 @@ def exit_with_a_sentence(again=""):
             told = refusal(error)
             if not told:
                 raise
-            print(told if isinstance(error, MemoryError) else f"{told} {again}".rstrip(), file=sys.stderr)
+            print(told if is_out_of_memory(error) else f"{told} {again}".rstrip(), file=sys.stderr)
             raise SystemExit(2) from error
+
+
+def is_out_of_memory(error):
+    """Whether the same command would end in the same way."""
+    return isinstance(error, MemoryError) or "OOM when allocating" in str(error)
 
 
 def refusal(error):

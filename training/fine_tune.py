@@ -82,6 +82,7 @@ def fine_tune(config):
 
     from training import backbones, photographs
 
+    checks.exportable(config.models_root / config.served_name)
     folders.require_writable(config.models_root / config.served_name, config.runs_root / config.served_name)
     keras.utils.set_random_seed(config.seed)
     watch = Stopwatch()

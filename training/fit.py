@@ -146,9 +146,10 @@ class Keeper(keras.callbacks.Callback):
             return
         step = int(np.asarray(self.network.optimizer.iterations))
         rate = float(np.asarray(self.network.optimizer.learning_rate))
+        saved = f"; the state saved before is in {self.folder}" if any(self.folder.glob("state-*.npz")) else ""
         raise InputError(
-            f"The loss or a weight is not a finite number after step {step}, at learning rate {rate:.3g}; the state "
-            f"saved before is in {self.folder}. Try a lower --learning_rate."
+            f"The loss or a weight is not a finite number after step {step}, at learning rate {rate:.3g}{saved}. "
+            "Try a lower --learning_rate."
         )
 
     @contextlib.contextmanager

@@ -151,10 +151,15 @@ def require_every_class(source, kept, class_names):
         raise InputError(f"{source} has no picture to test on; put some under test/<class>/.")
 
 
+def printable(path):
+    """`path` without what a terminal would take for more than a sign."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in path)
+
+
 def report_skipped(outside, unread):
     """Names the paths `outside` and the Pictures `unread` on stderr with what is wrong, and counts them."""
     faults = dict.fromkeys(outside, pictures.NOT_WHOLE) | {each.path: pictures.fault(each.content) for each in unread}
     for path, fault in faults.items():
-        print(f"Skipped {path}: {fault}.", file=sys.stderr)
+        print(f"Skipped {printable(path)}: {fault}.", file=sys.stderr)
     if faults:
         print(f"Skipped {len(faults)} files in all.", file=sys.stderr)

@@ -64,7 +64,9 @@ def decode(content, shape):
     """The picture as uint8 `shape` (H, W, C), decoded and stretched to fit as the exported graph does it."""
     height, width, channels = shape
     with opened(content) as picture:
-        picture.draft("RGB", (2 * width, 2 * height))  # JPEG only: skips detail that the resize would drop
+        # JPEG only: skips detail that the resize would drop. At twice the size a photograph's pixels would be up to 30
+        # levels from the exported graph's, at 8 times 4.
+        picture.draft("RGB", (8 * width, 8 * height))
         upright = eight_bits(picture)
         if picture.format != "PNG":  # whose note the exported graph does not read
             upright = ImageOps.exif_transpose(upright)

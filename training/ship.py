@@ -12,6 +12,7 @@ import numpy as np
 import tyro
 
 from training import metrics
+from training.checkpoints import written_whole
 from training.errors import InputError, exit_with_a_sentence
 from training.quiet import import_tensorflow
 from zoo import cards
@@ -145,8 +146,12 @@ def write(card, arrays, folder):
         )
     path, card_path = cards.paths(card["name"], card["dataset"]["name"], folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.getvalue())
-    card_path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for place, written in (
+        (path, content.getvalue()),
+        (card_path, json.dumps(card, indent=2, ensure_ascii=False) + "\n"),
+    ):
+        with written_whole(place) as file:
+            file.write(written if isinstance(written, bytes) else written.encode())
     return path
 
 

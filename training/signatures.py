@@ -82,7 +82,12 @@ def decode(image_bytes, shape):
     height, width, channels = shape
 
     def decode_one(content):
-        image = upright(tf.io.decode_image(content, channels=3, expand_animations=False), orientation(content))
+        decoded = tf.cond(
+            tf.io.is_jpeg(content),
+            lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),  # as Pillow does
+            lambda: tf.io.decode_image(content, channels=3, expand_animations=False),
+        )
+        image = upright(decoded, orientation(content))
         image.set_shape((None, None, 3))
         image = tf.image.rgb_to_grayscale(image) if channels == 1 else image
         return tf.cast(tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8)

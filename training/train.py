@@ -111,6 +111,7 @@ def train(config, data=None):
     how = config.recipe
     strategy = distribution.choose_strategy()
     is_chief = distribution.is_chief(strategy)
+    checks.exportable(config.models_root / config.served_name)
     if is_chief:
         folders.require_writable(config.models_root / config.served_name, config.runs_root)
     keras.utils.set_random_seed(config.seed)

@@ -101,6 +101,7 @@ def train(config):
     from training import checkpoints, datasets
     from training.train import run_folder
 
+    checks.exportable(config.models_root / config.served_name)
     folders.require_writable(config.models_root / config.served_name, config.runs_root)
     keras.utils.set_random_seed(config.seed)
     data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)

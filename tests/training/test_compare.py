@@ -66,6 +66,9 @@ def test_row_that_is_missing_is_trained_again_to_the_same_values(written):
         (["--models", "base"], "Did you mean"),
         (["--models", "base_c", "base_c"], "each once, got base_c, base_c"),
         (["--seeds", "0"], "seeds must be above 0, got 0"),
+        (["--seeds", "99999999"], "seeds must be at most 1000, got 99999999"),
+        (["--models", "base_c", "dcgan"], "dcgan cannot be compared"),
+        (["--models", "base_c", "mobilenet_025"], "mobilenet_025 cannot be compared"),
     ],
 )
 def test_bad_input_is_a_sentence_and_exit_status_2(tmp_path, capsys, given, sentence):

@@ -35,6 +35,11 @@ def test_what_the_machine_refuses_is_a_sentence_and_what_goes_on(capsys, error, 
     assert told(capsys, error) == (2, f"{sentence} The same command goes on.\n")
 
 
+def test_too_little_memory_of_tensorflows_is_one_without_the_same_command(capsys):
+    error = tf.errors.ResourceExhaustedError(None, None, "{{function_node f}} OOM when allocating tensor with shape[9]")
+    assert told(capsys, error)[1].endswith("OOM when allocating tensor with shape[9].\n")
+
+
 def test_too_little_memory_is_a_sentence(capsys):
     status, sentence = told(capsys, MemoryError("Unable to allocate 288 GiB"))
     assert (status, sentence.split(".")[0]) == (2, "There is not enough memory (Unable to allocate 288 GiB)")

@@ -17,6 +17,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 import zoo
 from training import pictures
 from training.export import export, publish
+from training.signatures import decode
 
 CLASS_NAMES = ("cat", "dog", "Ä€sel")
 SHAPES = {"colour": (20, 24, 3), "grey": (28, 28, 1)}
@@ -134,6 +135,18 @@ def test_every_format_and_size_is_decoded_as_for_training(exports, suffix, mode)
         got = exported.signatures["encoded"](image_bytes=[content])["probabilities"]
         want = exported.model.predict(pixels[np.newaxis], verbose=0)
         np.testing.assert_allclose(got, want, atol=0.01)  # Pillow rounds between its two passes
+
+
+@pytest.mark.parametrize("shape, most", [((400, 500, 3), 0), ((80, 100, 3), 2), ((32, 32, 3), 4)])
+def test_photograph_is_decoded_as_for_training(shape, most):
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (20, 25, 3)).astype(np.uint8)
+    fine = np.asarray(Image.fromarray(coarse).resize((500, 400), Image.Resampling.BICUBIC)).astype(float)
+    content = io.BytesIO()
+    pixels = (fine + random.normal(0, 8, fine.shape)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(content, "JPEG", quality=85)
+    served = decode(tf.constant([content.getvalue()]), shape)[0].numpy().astype(int)
+    assert np.abs(served - pictures.decode(content.getvalue(), shape)).max() <= most
 
 
 def test_classify_gives_all_classes_best_first(exported):

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import re
 
 import numpy as np
@@ -94,6 +96,20 @@ def test_what_cannot_be_shipped_is_a_sentence(trained, data, tmp_path, capsys, e
     assert stopped.value.code == 2
     assert re.search(re.escape(sentence), capsys.readouterr().err)
     assert not (tmp_path / "weights").exists()
+
+
+def test_full_disk_leaves_the_pair_that_was_there(tmp_path, monkeypatch):
+    card = {"name": "all_cnn_c", "dataset": {"name": "mnist"}}
+    ship.write(card, {"conv1/kernel": np.zeros(3, "float16")}, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def refuse(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        ship.write(card | {"more": 1}, {"conv1/kernel": np.ones(3, "float16")}, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_what_is_too_big_for_a_wheel_is_refused(tmp_path):
