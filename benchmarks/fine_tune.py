@@ -1,6 +1,6 @@
 """What pretrained weights buy on a few pictures, and what fine-tuning costs.
 
-python -m benchmarks.fine_tune --data cifar10 --weights mobilenet_0.25_224.weights.h5
+python -m benchmarks.fine_tune --data ./cifar10 --weights mobilenet_0.25_224.weights.h5
 
 Takes some pictures of each class and prints the accuracy on the test pictures of the frozen network, of the network
 with its last layers unfrozen, and of the same network trained from scratch on the same pictures with the same

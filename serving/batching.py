@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 # 3,780.
 NATURAL_ROWS = 16
 
+# Above, a request runs beside the queue: it would hold up all others of its signature for all of its turns.
+LARGE_ROWS = 8 * NATURAL_ROWS
+
 Observe = Callable[[str, int, list[float]], None]
 
 
@@ -107,7 +110,7 @@ class Batched:
                 queue.
         """
         names = tuple(outputs)
-        if signature_name not in self._batchable or (self._is_natural and not batch_arrays.have_rows(inputs)):
+        if signature_name not in self._batchable or (self._is_natural and not is_company(inputs)):
             request = Waiting(inputs, 1, deadline_s, done)
             self._workers.put(functools.partial(self._run_alone, signature_name, names, request))
             return request
@@ -229,6 +232,11 @@ class Batched:
             if found.reason:
                 log.info("Requests for %s run apart: %s.", signature_name, found.reason)
         return found.is_known and not found.reason
+
+
+def is_company(inputs: Arrays) -> bool:
+    """Whether the request can wait and run with others, naturally."""
+    return batch_arrays.have_rows(inputs) and batch_arrays.rows(inputs) <= LARGE_ROWS
 
 
 def internal(error: Exception) -> ServingError:

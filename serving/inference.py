@@ -1,7 +1,8 @@
 """Predict, classify, regress and multi-inference on a servable, free of any transport.
 
-Every protocol calls these functions, so both answer alike and refuse alike. What TensorFlow Serving checks before it
-runs a graph is checked here in its order and its words; shapes are left to the graph's own operations, as there.
+Both protocols and the warm-up come through here, so that all answer alike and refuse alike. What TensorFlow Serving
+checks before it runs a graph is checked here in its order and its words; shapes are left to the graph's own operations,
+as there.
 
 Source: TensorFlow Serving's predict_util, classifier and regressor, and TensorFlow's cc/saved_model/util.
 """

@@ -85,12 +85,14 @@ def test_signature_table_is_what_is_exported(server):
     assert set(re.findall(r"^\| `([a-z_]+)`", table, re.MULTILINE)) == set(signatures)
 
 
-def test_flags_in_the_readme_are_the_servers_or_the_trainings():
+def test_flags_in_the_readme_are_known_to_a_program():
+    from benchmarks.fine_tune import BenchmarkConfig
     from serving.flags import Flags
     from training.recipes import Recipe
     from training.train import TrainConfig
 
-    known = {field for program in (Flags, TrainConfig, Recipe) for field in program.__dataclass_fields__}
+    programs = Flags, TrainConfig, Recipe, BenchmarkConfig
+    known = {field for program in programs for field in program.__dataclass_fields__}
     given = set(re.findall(r"--([a-z_]+)", README))
     assert given <= known, given - known
 

@@ -13,6 +13,7 @@ import tyro
 
 from training import metrics
 from training.checkpoints import written_whole
+from training.class_names import CLASS_NAMES
 from training.errors import InputError, exit_with_a_sentence
 from training.quiet import import_tensorflow
 from zoo import cards
@@ -124,12 +125,15 @@ def shipped_card(card, class_names, data, accuracy):
 
     source = card["dataset"]["source"]
     short = Path(source).name
+    told = (
+        f"./{short}" if short in CLASS_NAMES and source != short else short
+    )  # the folder, not the dataset of the name
     return {
         **card,
         "name": card["model"]["name"],
         "class_names": list(class_names),
         "dataset": {**card["dataset"], "name": data.name, "source": short},
-        "command": card["command"].replace(source, short),
+        "command": card["command"].replace(source, told),
         "accuracy": scored(accuracy),
     }
 

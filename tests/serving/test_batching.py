@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from serving.batching import NATURAL_ROWS, Batched
+from serving.batching import LARGE_ROWS, NATURAL_ROWS, Batched
 from serving.errors import Code, ServingError
 from serving.model_config import BatchingParameters
 from serving.servable import batches_at_a_time
@@ -195,6 +195,18 @@ def test_answers_of_as_many_rows_as_the_values_have_it_are_each_requests_own(mak
         answers.ask([[value]], "small")
     doubler.gate.set()
     assert answers.all()[-4:] == [[[2]], [], [[3]], [[4]]]
+
+
+def test_large_request_holds_no_other_up(make, doubler):
+    answers = Answers(make())
+    doubler.gate.clear()
+    answers.ask(np.ones((LARGE_ROWS + 1, 1)))
+    assert doubler.entered.acquire(timeout=TIMEOUT_S)
+    answers.ask([[3]])
+    assert doubler.entered.acquire(timeout=TIMEOUT_S)
+    doubler.gate.set()
+    assert answers.all()[-1] == [[6]]
+    assert doubler.sizes() == [LARGE_ROWS + 1, 1]
 
 
 @pytest.mark.parametrize("z", [[1.0, 2.0, 3.0], 1.0])
