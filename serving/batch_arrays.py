@@ -15,22 +15,17 @@ from serving.servable import Cancellable
 from serving.signature import Arrays
 
 
-def rows(inputs: Arrays) -> int:
-    """The request's size.
+def rows(inputs: Arrays) -> int | None:
+    """The request's size; None where the inputs disagree on it or one has none."""
+    sizes = {len(array) if array.ndim else None for array in inputs.values()}
+    return sizes.pop() if len(sizes) == 1 else None
 
-    Raises:
-        ServingError: INVALID_ARGUMENT where the inputs disagree on it or one has none.
-    """
-    if have_rows(inputs):
-        return len(next(iter(inputs.values())))
+
+def without_rows(inputs: Arrays) -> ServingError:
+    """What to refuse inputs with for which `rows` is None."""
     if any(array.ndim == 0 for array in inputs.values()):
-        raise ServingError(Code.INVALID_ARGUMENT, "Batching Run() input tensors must have at least one dimension")
-    raise ServingError(Code.INVALID_ARGUMENT, "Batching Run() input tensors must have equal 0th-dimension size")
-
-
-def have_rows(inputs: Arrays) -> bool:
-    """Whether `rows` can tell the request's size."""
-    return all(array.ndim for array in inputs.values()) and len({len(array) for array in inputs.values()}) == 1
+        return ServingError(Code.INVALID_ARGUMENT, "Batching Run() input tensors must have at least one dimension")
+    return ServingError(Code.INVALID_ARGUMENT, "Batching Run() input tensors must have equal 0th-dimension size")
 
 
 def part(arrays: Arrays, start: int, stop: int) -> Arrays:

@@ -110,11 +110,13 @@ class Batched:
                 queue.
         """
         names = tuple(outputs)
-        if signature_name not in self._batchable or (self._is_natural and not is_company(inputs)):
+        rows, most = batch_arrays.rows(inputs), self._rules.execution_batch_size
+        if signature_name not in self._batchable or (self._is_natural and (rows is None or rows > LARGE_ROWS)):
             request = Waiting(inputs, 1, deadline_s, done)
             self._workers.put(functools.partial(self._run_alone, signature_name, names, request))
             return request
-        rows, most = batch_arrays.rows(inputs), self._rules.execution_batch_size
+        if rows is None:
+            raise batch_arrays.without_rows(inputs)
         if self._is_natural or rows <= most:
             # In natural batching other shapes are no error, only no company.
             shapes = tuple(array.shape[1:] for array in inputs.values()) if self._is_natural else ()
@@ -201,7 +203,8 @@ class Batched:
                 return [answer] if len(batch) == 1 else self._apart(signature_name, outputs, batch)
             if len(batch) == 1 and self._is_natural:
                 return [answer]
-            return batch_arrays.split(answer, [request.rows for request in batch], batch_arrays.rows(joined))
+            total = len(next(iter(joined.values())))
+            return batch_arrays.split(answer, [request.rows for request in batch], total)
         except ServingError as error:
             if not self._is_natural:
                 return [error] * len(batch)
@@ -232,11 +235,6 @@ class Batched:
             if found.reason:
                 log.info("Requests for %s run apart: %s.", signature_name, found.reason)
         return found.is_known and not found.reason
-
-
-def is_company(inputs: Arrays) -> bool:
-    """Whether the request can wait and run with others, naturally."""
-    return batch_arrays.have_rows(inputs) and batch_arrays.rows(inputs) <= LARGE_ROWS
 
 
 def internal(error: Exception) -> ServingError:
