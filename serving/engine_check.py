@@ -9,6 +9,7 @@ from serving.errors import ServingError
 
 BATCH_SIZES = (1, 7)  # the second is one that the network pads
 TURNS = 17  # rows that the network runs in turns
+RANGES = (1, 255, -1, 0)  # of rows that are unlike each other
 FREE_SIDES = (64, 224)
 # Of the largest value of an output, by what the network multiplies in. 1e-6 and 4e-2 are seen.
 TOLERANCES = {"f32": 1e-4, "bf16": 1e-1}
@@ -111,9 +112,6 @@ def draw(random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -
     return random.integers(least, greatest, shape, dtype, endpoint=True)
 
 
-RANGES = (1, 255, -1, 0)
-
-
 def unlike(rows: np.ndarray) -> np.ndarray:
     """`rows` in ranges that differ from row to row: what is taken over all of them shows."""
     if not rows.ndim:
@@ -123,7 +121,7 @@ def unlike(rows: np.ndarray) -> np.ndarray:
 
 
 def extremes(dtype: np.dtype) -> tuple[int, int]:
-    """The least and greatest pixel of the dtype; wider integers may be indices, for which 255 is large already."""
+    """The least and greatest pixel of the dtype; wider integers are only cast and compared, for which 255 is enough."""
     if dtype.kind == "b":
         return False, True
     if dtype.itemsize <= 2:
