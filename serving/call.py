@@ -85,7 +85,7 @@ class Call:
 
     def _count(self, spec: ModelSpec, code: Code, seconds: float) -> None:
         version = self.version
-        number = str(version.version) if version else ""
+        number = str(version.version) if version and version.servable else ""  # one that has ended has no series
         # A name that is none must not become a label: anyone could fill the server's memory with them.
         signature_name = spec.signature_name if version and version.has_signature(spec.signature_name) else ""
         kind = Kind(self._served_name(), number, signature_name, self.api, self.entrypoint, code)

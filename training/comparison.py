@@ -51,9 +51,20 @@ def page(plans, data, command):
         yield ""
         yield f"## At {budget}"
         yield ""
+        if "multiply-adds" in budget:
+            yield in_whole_epochs(rows)
+            yield ""
         yield from table(rows)
         yield ""
         yield from (f"* {answer(rows, *pair)}" for pair in pairs(rows))
+
+
+def in_whole_epochs(rows):
+    """One sentence: how far from equal the trainings are."""
+    costs = {row["model"]: int(row["multiply_adds"]) * int(row["epochs"]) for row in rows}
+    first, budget = next(iter(costs.items()))
+    shares = [cost / budget for cost in costs.values()]
+    return f"In whole epochs, so with {min(shares):.2f} to {max(shares):.2f} times the multiply-adds of {first}."
 
 
 def table(rows):

@@ -51,6 +51,13 @@ def test_table_has_a_line_for_each_network_with_the_mean_over_its_seeds():
     ]
 
 
+def test_page_says_how_far_from_equal_whole_epochs_are():
+    found = rows(base_c=[0.9], all_cnn_c=[0.9])
+    found[1] |= {"epochs": "3", "multiply_adds": "45600000"}
+    told = comparison.in_whole_epochs(found)
+    assert told == "In whole epochs, so with 0.50 to 1.00 times the multiply-adds of base_c."
+
+
 def test_networks_without_a_pooled_counterpart_are_held_against_the_first():
     assert comparison.pairs(rows(linear=[0.8], lenet_5=[0.9])) == [("lenet_5", "linear")]
     assert comparison.pairs(rows(linear=[0.8], base_c=[0.9], all_cnn_c=[0.9])) == [("all_cnn_c", "base_c")]
