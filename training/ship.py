@@ -125,9 +125,8 @@ def shipped_card(card, class_names, data, accuracy):
 
     source = card["dataset"]["source"]
     short = Path(source).name
-    told = (
-        f"./{short}" if short in CLASS_NAMES and source != short else short
-    )  # the folder, not the dataset of the name
+    # Where the folder has the name of a known dataset, the command must mean the folder.
+    told = f"./{short}" if short in CLASS_NAMES and source != short else short
     return {
         **card,
         "name": card["model"]["name"],
@@ -150,12 +149,10 @@ def write(card, arrays, folder):
         )
     path, card_path = cards.paths(card["name"], card["dataset"]["name"], folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for place, written in (
-        (path, content.getvalue()),
-        (card_path, json.dumps(card, indent=2, ensure_ascii=False) + "\n"),
-    ):
+    told = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    for place, written in (path, content.getvalue()), (card_path, told.encode()):
         with written_whole(place) as file:
-            file.write(written if isinstance(written, bytes) else written.encode())
+            file.write(written)
     return path
 
 

@@ -103,6 +103,28 @@ def test_second_signal_ends_the_server_though_a_call_still_runs(launch, saved_mo
     assert status == 128 + signal.SIGINT
 
 
+READ_ONLY = """
+import os, tempfile
+from serving import server
+tempfile._candidate_tempdir_list = lambda: ["/proc"]  # as on a root that cannot be written to
+server.SHARED_MEMORY = {shared!r}
+server._find_temporary_folder()
+print(tempfile.gettempdir(), os.environ["TMPDIR"])
+"""
+
+
+def test_temporary_files_lie_in_shared_memory_where_the_root_is_read_only(tmp_path):
+    code = READ_ONLY.format(shared=str(tmp_path))
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=START_S)
+    assert told.stdout.split() == [str(tmp_path)] * 2
+
+
+def test_no_folder_for_temporary_files_is_a_sentence():
+    code = READ_ONLY.format(shared="/proc/none")
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=START_S)
+    assert "No folder for temporary files can be written to. Name one: TMPDIR=/folder." in told.stderr
+
+
 def test_reload_that_waits_for_a_model_does_not_keep_the_server(launch, saved_model, tmp_path, eventually):
     process = launch("--model_name=half_plus_two", f"--model_base_path={saved_model()}").wait_until_started()
     request = model_management_pb2.ReloadConfigRequest()
