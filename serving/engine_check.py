@@ -85,20 +85,16 @@ def accepted_side(network: Network, reference: Callable[[Arrays], Arrays]) -> in
 
 def inputs(network: Network, side: int) -> Iterator[list[np.ndarray]]:
     random = np.random.default_rng(0)
+
+    def batch(rows: int, fill: Callable[[tuple[int, ...], np.dtype], np.ndarray]) -> list[np.ndarray]:
+        kinds = zip(network.shapes, network.dtypes, strict=True)
+        return [fill(full(shape, rows, side), dtype) for shape, dtype in kinds]
+
     for rows in BATCH_SIZES:
-        yield [
-            draw(random, full(shape, rows, side), dtype)
-            for shape, dtype in zip(network.shapes, network.dtypes, strict=True)
-        ]
-    yield [
-        unlike(draw(random, full(shape, TURNS, side), dtype))
-        for shape, dtype in zip(network.shapes, network.dtypes, strict=True)
-    ]
-    for pick in (0, 1):
-        yield [
-            np.full(full(shape, 1, side), extremes(dtype)[pick], dtype)
-            for shape, dtype in zip(network.shapes, network.dtypes, strict=True)
-        ]
+        yield batch(rows, lambda shape, dtype: draw(random, shape, dtype))
+    yield batch(TURNS, lambda shape, dtype: draw_unlike(random, shape, dtype))
+    yield batch(1, lambda shape, dtype: np.full(shape, extremes(dtype)[0], dtype))
+    yield batch(1, lambda shape, dtype: np.full(shape, extremes(dtype)[1], dtype))
 
 
 def full(shape: tuple[int | None, ...] | None, rows: int, side: int) -> tuple[int, ...]:
@@ -112,12 +108,18 @@ def draw(random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -
     return random.integers(least, greatest, shape, dtype, endpoint=True)
 
 
-def unlike(rows: np.ndarray) -> np.ndarray:
-    """`rows` in ranges that differ from row to row: what is taken over all of them shows."""
-    if not rows.ndim:
-        return rows
-    factors = np.resize(RANGES if rows.dtype.kind == "f" else (1, 0), len(rows))
-    return (rows * factors.reshape(-1, *(1,) * (rows.ndim - 1))).astype(rows.dtype)
+def draw_unlike(random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Rows in ranges that differ from one to the next: what is taken over all of them shows."""
+    drawn = draw(random, shape, dtype)
+    if not shape:
+        return drawn
+    of_each_row = (-1, *(1,) * (len(shape) - 1))
+    if dtype.kind == "f":
+        return (drawn * np.resize(RANGES, len(drawn)).reshape(of_each_row)).astype(dtype)
+    if dtype.kind == "b":
+        return np.broadcast_to(np.resize((True, False), len(drawn)).reshape(of_each_row), shape)
+    drawn[::2] %= 2
+    return drawn
 
 
 def extremes(dtype: np.dtype) -> tuple[int, int]:

@@ -96,18 +96,18 @@ def parts(graph: "Graph", live: Sequence[str]) -> tuple[set[str], set[str], set[
     after = reach(reach((user for name in products for user in users[name]), users) & foreign, users)
     before = set(graph.ancestors(foreign & varying - after)) & varying
     exact = graph.exact(varying - before - after, users, live)
-    before |= takers_of_foreign_types(graph, varying - before - after, before, exact, products)
+    before |= needed_before(graph, varying - before - after, before, exact, products)
     network = varying - before - after
     if network.isdisjoint(products):
         raise NotCutError("there is no convolution or matrix product outside loops in it")
     return before, network, after
 
 
-def takers_of_foreign_types(
+def needed_before(
     graph: "Graph", network: set[str], before: set[str], exact: Iterable[str], products: Iterable[str]
 ) -> set[str]:
-    """The nodes of the network that stand between `before` and types that OpenVINO takes as TensorFlow does, `exact`
-    among them: rows of a table of words, looked up by int64, are float32.
+    """The nodes of `network` that TensorFlow runs before it: `exact`, and those between `before` and types that
+    OpenVINO takes as TensorFlow does; rows of a table of words, looked up by int64, are float32.
 
     Raises:
         NotCutError: a product would be among them.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from serving.engine_check import RANGES, TOLERANCES, draw
+from serving.engine_check import TOLERANCES, draw_unlike
 from serving.errors import ServingError
 from serving.signature import Arrays
 
@@ -57,18 +57,14 @@ def random_requests(like: Arrays) -> list[Arrays]:
     several lengths."""
     random = np.random.default_rng(0)
 
-    def row(kind: int, array: np.ndarray) -> np.ndarray:
-        shape = (1, *array.shape[1:])
-        if array.dtype == object:
-            return np.full(shape, TEXTS[kind], object)
-        if array.dtype.kind == "b":
-            return np.full(shape, kind % 2 == 0)
-        drawn = draw(random, shape, array.dtype)
-        if array.dtype.kind != "f":
-            return drawn if kind else drawn % 2
-        return (drawn * RANGES[kind]).astype(array.dtype)
+    def rows(array: np.ndarray) -> np.ndarray:
+        shape = (len(TEXTS), *array.shape[1:])
+        if array.dtype != object:
+            return draw_unlike(random, shape, array.dtype)
+        return np.broadcast_to(np.array(TEXTS, object).reshape(-1, *(1,) * (array.ndim - 1)), shape)
 
-    return [{name: row(kind, array) for name, array in like.items()} for kind in range(len(RANGES))]
+    made = {name: rows(array) for name, array in like.items()}
+    return [{name: array[k : k + 1] for name, array in made.items()} for k in range(len(TEXTS))]
 
 
 def equal(one: Arrays, other: Arrays) -> bool:
@@ -94,8 +90,9 @@ def difference(apart: Arrays, together: Arrays) -> str:
             if not np.array_equal(want, have):
                 return f"output {name!r} of a row depends on the rows beside it"
             continue
-        each = np.abs(want).max(axis=tuple(range(1, want.ndim)), keepdims=True, initial=np.finfo(np.float32).tiny)
-        each = np.maximum(each, LEAST_SHARE * np.nan_to_num(each).max(initial=0))
+        sizes = np.abs(np.where(np.isfinite(want), want, 0)).astype(np.float64)
+        each = sizes.max(axis=tuple(range(1, want.ndim)), keepdims=True, initial=np.finfo(np.float32).tiny)
+        each = np.maximum(each, LEAST_SHARE * each.max(initial=0))
         if not np.allclose(want / each, have / each, rtol=0, atol=TOLERANCE, equal_nan=True):
             return f"output {name!r} of a row depends on the rows beside it"
     return ""

@@ -78,7 +78,6 @@ status_code = declared(SHORT, "TF_GetCode", c_int, c_void_p)
 status_message = declared(SHORT, "TF_Message", c_char_p, c_void_p)
 
 load_library = declared(LONG, "TF_LoadLibrary", c_void_p, c_char_p, c_void_p)
-all_ops = declared(LONG, "TF_GetAllOpList", POINTER(Buffer))
 
 new_buffer = declared(SHORT, "TF_NewBuffer", POINTER(Buffer))
 new_buffer_of = declared(SHORT, "TF_NewBufferFromString", POINTER(Buffer), c_char_p, c_size_t)

@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config
 
 from serving import tensorflow_c as c
 from serving.errors import Code, ServingError
-from serving.op_libraries import complete, with_operations
+from serving.op_libraries import HINT, UNKNOWN, load_all
 from serving.servable import EngineOptions
 
 
@@ -35,20 +35,21 @@ class GraphSession:
         Raises:
             ServingError: with TensorFlow's code and message, which are those that TensorFlow Serving shows.
         """
+        load_all(options.op_libraries)
         names = (c.c_char_p * len(tags))(*(tag.encode() for tag in tags))
         graph, buffer = c.new_graph(), c.new_buffer()
         config = session_config(options, optimize=optimize).SerializeToString()
         place = str(path).encode(), names, len(tags), graph, buffer
         try:
-            session = with_operations(options.op_libraries, lambda: load_session(config, place))
-            meta_graph = meta_graph_pb2.MetaGraphDef.FromString(buffer.contents.bytes())
-            complete(meta_graph.graph_def)
-            return cls(graph, session), meta_graph
+            with c.session_options(config) as settings, c.checked_status() as status:
+                session = c.load_session(settings, None, *place, status)
+            return cls(graph, session), meta_graph_pb2.MetaGraphDef.FromString(buffer.contents.bytes())
         except ServingError as error:
             c.delete_graph(graph)
             if str(path) in error.message:
                 raise
-            message = f"The SavedModel in {path} cannot be loaded: {error.message}"
+            hint = HINT if UNKNOWN in error.message else ""
+            message = f"The SavedModel in {path} cannot be loaded: {error.message}{hint}"
             raise ServingError(error.code, message) from error
         finally:
             c.delete_buffer(buffer)
@@ -57,11 +58,12 @@ class GraphSession:
     def of(cls, graph_def: Any, options: EngineOptions) -> "GraphSession":
         """A session on a GraphDef that needs no initialisation, run as it is: the first run of a decoder of images
         takes 6 ms of a core then, and 31 rewritten; the second 0.5 either way."""
+        load_all(options.op_libraries)
         config = session_config(options, optimize=False).SerializeToString()
         graph, importing = c.new_graph(), c.new_import_options()
         try:
-            content = graph_def.SerializeToString()
-            with_operations(options.op_libraries, lambda: import_graph(graph, content, importing))
+            with c.buffer_of(graph_def.SerializeToString()) as content, c.checked_status() as status:
+                c.import_graph(graph, content, importing, status)
             with c.session_options(config) as settings, c.checked_status() as status:
                 return cls(graph, c.new_session(graph, settings, status))
         except ServingError:
@@ -151,17 +153,6 @@ class GraphSession:
             if operation and int(port or 0) < c.output_count(operation):
                 found = self._tensors[name] = c.Output(operation, int(port or 0))
         return found
-
-
-def load_session(config: bytes, place: tuple[Any, ...]) -> int:
-    """`place` is what `TF_LoadSessionFromSavedModel` wants between run options and status."""
-    with c.session_options(config) as settings, c.checked_status() as status:
-        return c.load_session(settings, None, *place, status)
-
-
-def import_graph(graph: int, graph_def: bytes, options: int) -> None:
-    with c.buffer_of(graph_def) as content, c.checked_status() as status:
-        c.import_graph(graph, content, options, status)
 
 
 def session_config(options: EngineOptions, *, optimize: bool = True) -> Any:

@@ -81,6 +81,20 @@ def test_operations_of_the_text_package_come_when_they_are_wanted(launch, base_p
     assert features(process.wait_until_started()) == [[0] * 32] * 3
 
 
+def test_text_package_for_another_tensorflow_is_told_and_other_models_are_served(
+    launch, saved_model, tmp_path, monkeypatch
+):
+    package = tmp_path / "packages/tensorflow_text"
+    (package / "python/ops").mkdir(parents=True)
+    (package / "python/ops/_wrong.so").write_text("no ELF")
+    (package / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    process = launch("--model_name=half_plus_two", f"--model_base_path={saved_model()}").wait_until_started()
+    assert process.predict().json() == {"predictions": [2.5]}
+    assert "_wrong.so cannot be loaded: " in process.output
+    assert "Models with operations of tensorflow-text will not load." in process.output
+
+
 @pytest.mark.parametrize("base_path", ["in the graph"], indirect=True)
 def test_unknown_operation_fails_its_version_with_what_to_do(launch, base_path):
     process = launch("--model_name=audio", f"--model_base_path={base_path}", "--max_num_load_retries=0")
