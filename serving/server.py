@@ -9,9 +9,7 @@ import functools
 import logging
 import os
 import signal
-import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +23,7 @@ from serving.flags import Flags, parse_command_line
 from serving.loader import Loader
 from serving.metrics import Metrics
 from serving.model_config import BatchingParameters, ModelConfig, parse_batching_parameters
+from serving.process import end_anyway_after, find_temporary_folder, start_logging, wait_for_a_signal
 from serving.quiet import import_quietly, leave_out_tensorflow
 from serving.repository import Options, Repository
 from serving.request_log import RequestLog
@@ -36,7 +35,6 @@ log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 30.0  # for calls in flight
 STOP_REST_S = 5.0  # for what comes after them
-SHARED_MEMORY = "/dev/shm"
 
 
 class Server:
@@ -277,64 +275,15 @@ def _repository_options(flags: Flags) -> Options:
     )
 
 
-def _start_logging() -> None:
-    """Our lines on standard error, without uvicorn's chatter."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
-
-
-def _wait_for_a_signal(stopping: threading.Event) -> None:
-    """Returns once a signal's handler, which runs in this thread, has set `stopping`.
-
-    Linux may hand a signal to any thread, and none but that one wakes up from a lock: Python's note of it in a socket
-    wakes this one.
-    """
-    woken, waking = socket.socketpair()
-    with woken, waking:
-        waking.setblocking(False)
-        signal.set_wakeup_fd(waking.fileno())
-        while not stopping.is_set():
-            woken.recv(1)
-        signal.set_wakeup_fd(-1)
-
-
-def _end_anyway_after(seconds: float, status: int) -> None:
-    """A model that does not come to an end cannot be stopped, and must not keep the process."""
-
-    def end() -> None:
-        log.error("What runs has not ended after %d seconds; the server ends without it.", seconds)
-        os._exit(status)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-
-
-def _find_temporary_folder() -> None:
-    """Sockets and keys lie in one; containers with a read-only root still have shared memory.
-
-    Raises:
-        ServingError: there is none.
-    """
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError:
-        if not os.access(SHARED_MEMORY, os.W_OK):
-            raise ServingError(
-                Code.FAILED_PRECONDITION, "No folder for temporary files can be written to. Name one: TMPDIR=/folder."
-            ) from None
-        os.environ["TMPDIR"] = tempfile.tempdir = SHARED_MEMORY  # the process that loads models needs one too
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; 0 after an orderly end, 255 when it cannot start."""
     leave_out_tensorflow()
     flags = parse_command_line(argv)
-    _start_logging()
+    start_logging()
     for notice in flags.notices:
         log.warning(notice)
     try:
-        _find_temporary_folder()
+        find_temporary_folder()
     except ServingError as error:
         return _not_started(error)
     loader, engines = Loader(), ["serving.tensorflow_engine"]
@@ -362,12 +311,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         server.start()
     except ServingError as error:
         status = _not_started(error)
-        _end_anyway_after(STOP_REST_S, status)
+        end_anyway_after(STOP_REST_S, status)
         server.stop()
         return status
-    _wait_for_a_signal(stopping)
+    wait_for_a_signal(stopping)
     log.info("Stopping: what is in flight finishes first.")
-    _end_anyway_after(STOP_GRACE_S + STOP_REST_S, 0)
+    end_anyway_after(STOP_GRACE_S + STOP_REST_S, 0)
     server.stop()
     return 0
 

@@ -105,10 +105,10 @@ def test_second_signal_ends_the_server_though_a_call_still_runs(launch, saved_mo
 
 READ_ONLY = """
 import os, tempfile
-from serving import server
+from serving import process
 tempfile._candidate_tempdir_list = lambda: ["/proc"]  # as on a root that cannot be written to
-server.SHARED_MEMORY = {shared!r}
-server._find_temporary_folder()
+process.SHARED_MEMORY = {shared!r}
+process.find_temporary_folder()
 print(tempfile.gettempdir(), os.environ["TMPDIR"])
 """
 
@@ -144,7 +144,7 @@ def test_reload_that_waits_for_a_model_does_not_keep_the_server(launch, saved_mo
 
 def test_call_without_an_end_does_not_keep_the_server():
     code = (
-        "import threading; from serving.server import _end_anyway_after as end; end(0.01, 0); threading.Event().wait()"
+        "import threading; from serving.process import end_anyway_after as end; end(0.01, 0); threading.Event().wait()"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=START_S).returncode == 0
 
