@@ -11,11 +11,16 @@ hypothesis.settings.load_profile("convzoo")
 
 @pytest.fixture(scope="session")
 def free_port():
-    """Gives a port that nothing listens on."""
+    """Gives a port that nothing listens on, never the same twice."""
+    given = set()
 
     def free_port():
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            return listener.getsockname()[1]
+        while True:
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                port = listener.getsockname()[1]
+            if port not in given:
+                given.add(port)
+                return port
 
     return free_port
 
