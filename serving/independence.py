@@ -29,9 +29,10 @@ class Independence:
             self.is_known, self.reason = True, reason
 
     def learn(self, requests: Sequence[Arrays], run: Run) -> None:
-        """Tries random values in the requests' shapes, or the requests themselves where the model refuses those.
+        """Tries random values in the requests' shapes, then the requests themselves.
 
-        Requests that are all alike show nothing; after them as little is known as before.
+        Values that the model refuses, and requests that are all alike, show nothing; after only such, as little is
+        known as before.
         """
         with self._lock:
             if self.is_known:
@@ -42,10 +43,11 @@ class Independence:
                 try:
                     apart = [run(request) for request in trial]
                     self.reason = uneven(apart) or difference(joined(apart), run(joined(trial)))
-                    self.is_known = True
-                    return
                 except ServingError:  # indices out of range, images that do not decode
                     continue
+                self.is_known = True
+                if self.reason:
+                    return
 
 
 def joined(parts: Sequence[Arrays]) -> Arrays:

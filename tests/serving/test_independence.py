@@ -48,6 +48,12 @@ def padded_to_the_longest(inputs):
     return {"y": np.array([list(text.ljust(longest)) for text in inputs["x"]])}
 
 
+def ranked_where_far(inputs):
+    """Rows are alone among the numbers that are made up, none of which is beyond 255."""
+    x = inputs["x"]
+    return {"y": x - x.max(0) if (np.abs(x) > 1000).any() else x}
+
+
 def lengths(inputs):
     if not all(text.startswith(b"PNG") for text in inputs["x"]):
         raise ServingError(Code.INVALID_ARGUMENT, "Pictures are wanted.")
@@ -88,6 +94,12 @@ def test_requests_themselves_tell_where_numbers_cannot_be_made_up():
     independence = Independence()
     independence.learn(strings(b"PNG one", b"PNG three"), lengths)
     assert (independence.is_known, independence.reason) == (True, "")
+
+
+def test_requests_themselves_are_tried_after_made_up_numbers():
+    independence = Independence()
+    independence.learn(requests([2000.0], [3000.0]), ranked_where_far)
+    assert independence.reason == "output 'y' of a row depends on the rows beside it"
 
 
 def test_answers_that_no_batch_can_hold_are_a_reason():
