@@ -19,8 +19,10 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.python.framework import convert_to_constants
 from tensorflow.python.grappler import tf_optimizer
 
+from serving import tables
 from serving.engine_check import UnequalError, check
-from serving.graph_cut import Graph, cut
+from serving.graph import Graph
+from serving.graph_cut import cut
 from serving.graph_nodes import NotCutError
 from serving.graph_state import node_of, sharing_signatures
 from serving.network import Network
@@ -60,7 +62,8 @@ def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
         reason = f"tensorflow: its variables cannot be made constants: {first_line(error)}"
         report |= dict.fromkeys(names, reason)
     else:
-        cuts, refused = cut_each(servable.signature_defs, names, Graph(graph), reference)
+        whole = Graph(graph, tables.read(servable.graph_session, graph))
+        cuts, refused = cut_each(servable.signature_defs, names, whole, reference)
         parts, compiled = compile_each(cuts, reference, options)
         report |= refused | compiled
     ordered = {name: report[name] for name in servable.signatures}
@@ -77,7 +80,7 @@ def kept_whole(servable: TensorFlowServable, whole: graph_pb2.GraphDef) -> dict[
     return {
         **wrong,
         **dict.fromkeys(servable.stateful, "tensorflow: it keeps state"),
-        **dict.fromkeys(sharing, "tensorflow: another signature may write its variables"),
+        **dict.fromkeys(sharing, "tensorflow: another signature may write its variables or tables"),
     }
 
 

@@ -5,13 +5,13 @@ worth a faster engine, and only TensorFlow can run the rest. The network is the 
 without order, strings or state, and has the convolutions and matrix products in it; all else is TensorFlow's.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
-from tensorflow.core.framework import graph_pb2
 
-from serving.graph_nodes import NotCutError, dtypes, op_def, output_dtypes, reach, split, unique
+from serving import tables
+from serving.graph import Graph
+from serving.graph_nodes import NotCutError, dtypes, op_def, output_dtypes, reach, unique
 from serving.graph_state import node_of
 from serving.parts import Cut
 
@@ -37,14 +37,13 @@ LAYOUTS = {
     *("Slice", "StridedSlice", "Tile", "BroadcastTo", "Cast", "Select", "SelectV2", "Pad", "PadV2", "StopGradient"),
 }
 FED_TYPES = {tf.bool, tf.uint8, tf.int8, tf.int16, tf.uint16, tf.int32, tf.float32}
-SMALL_BYTES = 1024
 # Of dense layers where TensorFlow has work too: with 70,000 two engines take 0.9 to 1.3 times as long as TensorFlow
 # alone, with a million 0.6 to 0.95 times.
 LEAST_WEIGHTS = 2**18
 MOST_REST_BYTES = 2**28  # what TensorFlow runs beside the network it holds three times over
 
 
-def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cut:
+def cut(graph: Graph, inputs: Iterable[str], outputs: Mapping[str, str]) -> Cut:
     """The three parts of the function from `inputs` (tensor names) to `outputs` (names to tensor names).
 
     Raises:
@@ -61,7 +60,7 @@ def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cu
     feeds = unique(t for name in live if name in network for t in graph.inputs(name) if node_of(t) in before)
     fetches = unique(
         [
-            *(t for name in live if name in after for t in graph.floats_from(name, network)),
+            *(t for name in live if name in after for t in floats_from(graph, name, network)),
             *(t for t in sources.values() if node_of(t) in network),
         ]
     )
@@ -69,7 +68,7 @@ def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cu
     carried = [t for name in live if name in after for t in graph.inputs(name) if node_of(t) in before]
     carried += [t for t in sources.values() if node_of(t) in before]
     first = unique(t for t in [*feeds, *carried] if node_of(t) not in fed)
-    if (first or after) and graph.is_small(network):
+    if (first or after) and is_small(graph, network):
         raise NotCutError("its network is too small to be worth a second engine")
     rest = graph.without(fetches, [*feeds, *carried, *sources.values()], before | after)
     if rest.ByteSize() > MOST_REST_BYTES:
@@ -85,17 +84,17 @@ def cut(graph: "Graph", inputs: Iterable[str], outputs: Mapping[str, str]) -> Cu
     )
 
 
-def parts(graph: "Graph", live: Sequence[str]) -> tuple[set[str], set[str], set[str]]:
+def parts(graph: Graph, live: Sequence[str]) -> tuple[set[str], set[str], set[str]]:
     """The nodes before the network, in it and after it; constants belong to none, since each part can have its own."""
     users = graph.users(live)
     looped = in_loops(graph, live, users)
-    foreign = {name for name in live if graph.is_foreign(name) or name in looped}
+    foreign = {name for name in live if is_foreign(graph, name) or name in looped}
     varying = reach((name for name in live if graph.nodes[name].op in PLACEHOLDERS), users)
     varying = {name for name in varying if graph.nodes[name].op != "Const"}
     products = [name for name in live if graph.nodes[name].op in PRODUCTS and name in varying - looped]
     after = reach(reach((user for name in products for user in users[name]), users) & foreign, users)
     before = set(graph.ancestors(foreign & varying - after)) & varying
-    exact = graph.exact(varying - before - after, users, live)
+    exact = exact_nodes(graph, varying - before - after, users, live)
     before |= needed_before(graph, varying - before - after, before, exact, products)
     network = varying - before - after
     if network.isdisjoint(products):
@@ -104,7 +103,7 @@ def parts(graph: "Graph", live: Sequence[str]) -> tuple[set[str], set[str], set[
 
 
 def needed_before(
-    graph: "Graph", network: set[str], before: set[str], exact: Iterable[str], products: Iterable[str]
+    graph: Graph, network: set[str], before: set[str], exact: Iterable[str], products: Iterable[str]
 ) -> set[str]:
     """The nodes of `network` that TensorFlow runs before it: `exact`, and those between `before` and types that
     OpenVINO takes as TensorFlow does; rows of a table of words, looked up by int64, are float32.
@@ -125,173 +124,69 @@ def needed_before(
             raise NotCutError(f"OpenVINO does not take {graph.dtype(wrong[0]).name} as TensorFlow does")
 
 
-def in_loops(graph: "Graph", live: Sequence[str], users: Mapping[str, Sequence[str]]) -> set[str]:
+def in_loops(graph: Graph, live: Sequence[str], users: Mapping[str, Sequence[str]]) -> set[str]:
     """The nodes of the loops' bodies, from a loop's Enter to its Exit: a decoder may have products of its own."""
     until_exit = {name: [] if graph.nodes[name].op in ("Exit", "RefExit") else users[name] for name in live}
     return reach((name for name in live if graph.nodes[name].op in ("Enter", "RefEnter")), until_exit)
 
 
-def refuse_state(graph: "Graph", live: Iterable[str]) -> None:
+def refuse_state(graph: Graph, live: Iterable[str]) -> None:
     for name in live:
         op = graph.nodes[name].op
+        if name in graph.tables or op in tables.READS:
+            continue
         if op_def(op).is_stateful or op.startswith(("Assign", "Scatter")):
             raise NotCutError(f"{op} keeps state")
 
 
-def refuse_types(graph: "Graph", fetches: Iterable[str]) -> None:
+def refuse_types(graph: Graph, fetches: Iterable[str]) -> None:
     for tensor in fetches:
         if graph.dtype(tensor) != tf.float32:
             raise NotCutError(f"its network gives {graph.dtype(tensor).name}, not float32")
 
 
-class Graph:
-    """A GraphDef without function calls, by name. Identities are looked through wherever tensors are named."""
+def is_foreign(graph: Graph, name: str) -> bool:
+    """Whether only TensorFlow may run the node."""
+    node = graph.nodes[name]
+    return node.op in FOREIGN_OPS or not FOREIGN_TYPES.isdisjoint(dtypes(node))
 
-    def __init__(self, graph: graph_pb2.GraphDef) -> None:
-        self.nodes = {node.name: node for node in graph.node}
-        self.versions = graph.versions
-        self.library = graph.library
 
-    def source(self, tensor: str) -> str:
-        """The tensor that `tensor` is a copy of, written "node:port"."""
-        name, port = split(tensor)
-        while self.nodes[name].op in ("Identity", "IdentityN"):
-            name, port = split(self.nodes[name].input[port])
-        return f"{name}:{port}"
+def exact_nodes(graph: Graph, network: set[str], users: Mapping[str, Sequence[str]], live: Iterable[str]) -> list[str]:
+    """The nodes of `network` that compute with integers, or look up by them, which come of more than shapes."""
+    onward = {name: [] if graph.nodes[name].op in SHAPES else users[name] for name in users}
+    valued = reach((name for name in live if graph.nodes[name].op in PLACEHOLDERS), onward)
+    valued = {name for name in valued if graph.nodes[name].op not in SHAPES}
 
-    def inputs(self, name: str) -> list[str]:
-        return [self.source(tensor) for tensor in self.nodes[name].input if not tensor.startswith("^")]
+    def is_exact(name: str) -> bool:
+        node = graph.nodes[name]
+        if node.op in LOOKUPS:
+            return node_of(graph.inputs(name)[1]) in valued
+        return node.op not in LAYOUTS and not INTEGERS.isdisjoint(output_dtypes(node))
 
-    def ancestors(self, names: Iterable[str], *, until: Iterable[str] = (), through_controls: bool = True) -> list[str]:
-        """`names` and all that they need, inputs first where there is no loop; nothing behind `until`."""
-        done, order = set(until), []
-        stack = [(name, False) for name in names]
-        while stack:
-            name, is_ready = stack.pop()
-            if is_ready:
-                order.append(name)
-            elif name not in done:
-                done.add(name)
-                stack.append((name, True))
-                inputs = [tensor for tensor in self.nodes[name].input if through_controls or tensor[0] != "^"]
-                stack.extend((node_of(tensor), False) for tensor in reversed(inputs))
-        return order
+    return [name for name in network & valued if is_exact(name)]
 
-    def users(self, live: Iterable[str]) -> dict[str, list[str]]:
-        live = list(live)
-        found: dict[str, list[str]] = {name: [] for name in live}
-        for name in live:
-            for tensor in self.nodes[name].input:
-                found[node_of(tensor)].append(name)
-        return found
 
-    def is_foreign(self, name: str) -> bool:
-        """Whether only TensorFlow may run the node."""
-        node = self.nodes[name]
-        return node.op in FOREIGN_OPS or not FOREIGN_TYPES.isdisjoint(dtypes(node))
+def is_small(graph: Graph, network: Iterable[str]) -> bool:
+    """Whether its only products are dense layers, of few weights in all."""
+    products = [name for name in network if graph.nodes[name].op in PRODUCTS]
+    weights = [graph.nodes[node_of(t)] for name in products for t in graph.inputs(name)]
+    sizes = [
+        tf.TensorShape(node.attr["value"].tensor.tensor_shape).num_elements() for node in weights if node.op == "Const"
+    ]
+    return all(graph.nodes[name].op == "MatMul" for name in products) and sum(sizes) < LEAST_WEIGHTS
 
-    def exact(self, network: set[str], users: Mapping[str, Sequence[str]], live: Iterable[str]) -> list[str]:
-        """The nodes of `network` that compute with integers, or look up by them, which come of more than shapes."""
-        onward = {name: [] if self.nodes[name].op in SHAPES else users[name] for name in users}
-        valued = reach((name for name in live if self.nodes[name].op in PLACEHOLDERS), onward)
-        valued = {name for name in valued if self.nodes[name].op not in SHAPES}
 
-        def is_exact(name: str) -> bool:
-            node = self.nodes[name]
-            if node.op in LOOKUPS:
-                return node_of(self.inputs(name)[1]) in valued
-            return node.op not in LAYOUTS and not INTEGERS.isdisjoint(output_dtypes(node))
-
-        return [name for name in network & valued if is_exact(name)]
-
-    def dtype(self, tensor: str) -> tf.DType:
-        name, port = split(tensor)
-        return output_dtypes(self.nodes[name])[port]
-
-    def is_small(self, network: Iterable[str]) -> bool:
-        """Whether its only products are dense layers, of few weights in all."""
-        products = [name for name in network if self.nodes[name].op in PRODUCTS]
-        weights = [self.nodes[node_of(t)] for name in products for t in self.inputs(name)]
-        sizes = [
-            tf.TensorShape(node.attr["value"].tensor.tensor_shape).num_elements()
-            for node in weights
-            if node.op == "Const"
-        ]
-        return all(self.nodes[name].op == "MatMul" for name in products) and sum(sizes) < LEAST_WEIGHTS
-
-    def floats_from(self, name: str, network: set[str]) -> list[str]:
-        """The nearest float32 tensors of the network from which the node can be computed."""
-        found, stack, seen = [], [name], {name}
-        while stack:
-            for tensor in self.inputs(stack.pop()):
-                source = node_of(tensor)
-                if source not in network:
-                    continue
-                if self.dtype(tensor) == tf.float32:
-                    found.append(tensor)
-                elif source not in seen:
-                    seen.add(source)
-                    stack.append(source)
-        return found
-
-    def between(self, feeds: Sequence[str], fetches: Sequence[str]) -> graph_pb2.GraphDef:
-        """The nodes from `feeds` to `fetches` as a graph of its own, from input_0.. to output_0.."""
-        graph = self._pruned(fetches, {tensor: f"input_{i}" for i, tensor in enumerate(feeds)}, set())
-        for i, tensor in enumerate(fetches):
-            node = graph.node.add(name=f"output_{i}", op="Identity", input=[tensor])
-            node.attr["T"].type = self.dtype(tensor).as_datatype_enum
-        return graph
-
-    def without(self, fetches: Sequence[str], wanted: Sequence[str], controls: set[str]) -> graph_pb2.GraphDef:
-        """What computes `wanted`, with placeholders output_0.. where `fetches` were."""
-        return self._pruned(wanted, {tensor: f"output_{i}" for i, tensor in enumerate(fetches)}, controls)
-
-    def _pruned(self, wanted: Sequence[str], fed: Mapping[str, str], controls: set[str]) -> graph_pb2.GraphDef:
-        """`controls` are the nodes worth waiting for: loops need theirs, inlined calls leave idle ones."""
-        graph = graph_pb2.GraphDef(versions=self.versions, library=self.library)
-        for tensor, name in fed.items():
-            node = graph.node.add(name=name, op="Placeholder")
-            node.attr["dtype"].type = self.dtype(tensor).as_datatype_enum
-            node.attr["shape"].shape.unknown_rank = True
-        done, stack = set(), [node_of(tensor) for tensor in wanted if tensor not in fed]
-        while stack:
-            name = stack.pop()
-            if name in done:
+def floats_from(graph: Graph, name: str, network: set[str]) -> list[str]:
+    """The nearest float32 tensors of the network from which the node can be computed."""
+    found, stack, seen = [], [name], {name}
+    while stack:
+        for tensor in graph.inputs(stack.pop()):
+            source = node_of(tensor)
+            if source not in network:
                 continue
-            done.add(name)
-            node = graph.node.add()
-            node.CopyFrom(self.nodes[name])
-            del node.input[:]
-            node.attr.pop("_class", None)  # colocation with a node that may be gone
-            node.ClearField("experimental_debug_info")  # other in each export; equal graphs are to be the same bytes
-            for tensor in self.inputs(name):
-                node.input.append(fed.get(tensor, tensor))
-                if tensor not in fed:
-                    stack.append(node_of(tensor))
-            waits = [tensor[1:] for tensor in self.nodes[name].input if tensor[0] == "^" and tensor[1:] in controls]
-            node.input.extend(f"^{source}" for source in waits)
-            stack.extend(waits)
-        return graph
-
-    def key(self, feeds: Sequence[str], fetches: Sequence[str]) -> str:
-        """A digest of the network's structure; large constants count by name, since signatures share them."""
-        digest = hashlib.sha256()
-        index = {tensor: f"input_{i}" for i, tensor in enumerate(feeds)}
-        order = self.ancestors(map(node_of, fetches), until=map(node_of, feeds), through_controls=False)
-        for number, name in enumerate(n for n in order if self.nodes[n].op not in ("Identity", "IdentityN")):
-            node = self.nodes[name]
-            tensors = [index[tensor] for tensor in self.inputs(name)]
-            large = node.op == "Const" and node.ByteSize() > SMALL_BYTES
-            attributes = (
-                [name]
-                if large
-                else [
-                    f"{key}={value.SerializeToString(deterministic=True)!r}"
-                    for key, value in sorted(node.attr.items())
-                    if not key.startswith("_")
-                ]
-            )
-            digest.update(repr((node.op, tensors, attributes)).encode())
-            index.update({f"{name}:{port}": f"{number}:{port}" for port in range(len(output_dtypes(node)))})
-        digest.update(repr([index[tensor] for tensor in fetches]).encode())
-        return digest.hexdigest()
+            if graph.dtype(tensor) == tf.float32:
+                found.append(tensor)
+            elif source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return found

@@ -10,6 +10,8 @@ WRITERS = (
     *("WriteFile", "Print", "PyFunc", "EagerPyFunc", "PyFuncStateless", "Iterator"),
 )
 
+KEEPERS = ("VarHandleOp", "Variable", "HashTable")
+
 
 def stateful_signatures(graph: Any, names: Iterable[str], definitions: Mapping[str, Any]) -> frozenset[str]:
     """Those of `names` that need an op which writes, in the GraphDef or in a function it calls."""
@@ -26,15 +28,15 @@ def stateful_signatures(graph: Any, names: Iterable[str], definitions: Mapping[s
 def sharing_signatures(
     graph: Any, names: Iterable[str], definitions: Mapping[str, Any], stateful: frozenset[str]
 ) -> frozenset[str]:
-    """Those of `names` that read a variable which a `stateful` signature holds too, and may write."""
+    """Those of `names` that read a variable or table which a `stateful` signature holds too, and may write."""
     nodes = {node.name: node for node in graph.node}
 
-    def variables(name: str) -> set[str]:
+    def kept(name: str) -> set[str]:
         outputs = [node_of(info.name) for info in definitions[name].outputs.values()]
-        return {node.name for node in needed(outputs, nodes, {}) if node.op.startswith(("VarHandleOp", "Variable"))}
+        return {node.name for node in needed(outputs, nodes, {}) if node.op.startswith(KEEPERS)}
 
-    held = set().union(*map(variables, stateful))
-    return frozenset(name for name in names if name not in stateful and held & variables(name))
+    written = set().union(*map(kept, stateful))
+    return frozenset(name for name in names if name not in stateful and written & kept(name))
 
 
 def has_convolutions(graph: Any) -> bool:

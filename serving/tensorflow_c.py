@@ -97,6 +97,10 @@ new_graph = declared(SHORT, "TF_NewGraph", c_void_p)
 delete_graph = declared(LONG, "TF_DeleteGraph", None, c_void_p)
 new_import_options = declared(SHORT, "TF_NewImportGraphDefOptions", c_void_p)
 delete_import_options = declared(SHORT, "TF_DeleteImportGraphDefOptions", None, c_void_p)
+map_input = declared(
+    *(SHORT, "TF_ImportGraphDefOptionsAddInputMapping", None),
+    *(c_void_p, c_char_p, c_int, Output),
+)
 import_graph = declared(LONG, "TF_GraphImportGraphDef", None, c_void_p, POINTER(Buffer), c_void_p, c_void_p)
 graph_to_graph_def = declared(LONG, "TF_GraphToGraphDef", None, c_void_p, POINTER(Buffer), c_void_p)
 operation_by_name = declared(SHORT, "TF_GraphOperationByName", c_void_p, c_void_p, c_char_p)
