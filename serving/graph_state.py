@@ -10,7 +10,8 @@ WRITERS = (
     *("WriteFile", "Print", "PyFunc", "EagerPyFunc", "PyFuncStateless", "Iterator"),
 )
 
-KEEPERS = ("VarHandleOp", "Variable", "HashTable")
+VARIABLES = ("VarHandleOp", "Variable")
+KEEPERS = (*VARIABLES, "HashTable")
 
 
 def stateful_signatures(graph: Any, names: Iterable[str], definitions: Mapping[str, Any]) -> frozenset[str]:
@@ -37,6 +38,10 @@ def sharing_signatures(
 
     written = set().union(*map(kept, stateful))
     return frozenset(name for name in names if name not in stateful and written & kept(name))
+
+
+def has_variables(graph: Any) -> bool:
+    return any(node.op.startswith(VARIABLES) for node in graph.node)
 
 
 def has_convolutions(graph: Any) -> bool:

@@ -16,7 +16,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.codec_grpc import to_array
 from serving.errors import Code, ServingError
-from serving.graph_state import has_convolutions, stateful_signatures
+from serving.graph_state import has_convolutions, has_variables, stateful_signatures
 from serving.servable import EngineOptions
 from serving.signature import Arrays, Signature, TensorSpec
 from serving.tensor_types import BY_NUMBER
@@ -35,6 +35,7 @@ class TensorFlowServable:
     ) -> None:
         self.graph_session, meta_graph = GraphSession.load(path, tags, options, optimize=optimize)
         try:
+            refuse_half_copied(path, meta_graph)
             self._describe(meta_graph)
         except BaseException:  # a signature of tensors that the graph lacks, for one
             self.graph_session.close()
@@ -63,6 +64,21 @@ class TensorFlowServable:
     def close(self) -> None:
         self.graph_session.close()
         trim()
+
+
+def refuse_half_copied(path: pathlib.Path, meta_graph: Any) -> None:
+    """TensorFlow loads a SavedModel without the file of its variables, and has them uninitialised for ever.
+
+    Raises:
+        ServingError: FAILED_PRECONDITION where there are variables to restore, and nothing to restore them from.
+    """
+    index = path / "variables" / "variables.index"
+    if meta_graph.saver_def.restore_op_name and has_variables(meta_graph.graph_def) and not index.exists():
+        raise ServingError(
+            Code.FAILED_PRECONDITION,
+            f"The SavedModel in {path} has variables, but no {index.relative_to(path)}. It is tried again once "
+            f"the directory changes; rename a directory into place when all of it is there.",
+        )
 
 
 def has_gpu(options: EngineOptions) -> bool:

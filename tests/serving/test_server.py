@@ -51,6 +51,18 @@ def test_whole_life_of_a_server(launch, saved_model, tmp_path, eventually):
     assert "Traceback" not in output
 
 
+def test_version_whose_variables_are_still_being_copied_replaces_nothing(launch, saved_model, tmp_path, eventually):
+    base_path = pathlib.Path(saved_model("half_plus_two", 1, root=tmp_path))
+    process = launch("--model_name=half_plus_two", f"--model_base_path={base_path}").wait_until_started()
+    saved_model("half_plus_two", 2, a=1.0, root=tmp_path / "source")
+    source = tmp_path / "source/half_plus_two/2"
+    shutil.copytree(source, base_path / "2", ignore=shutil.ignore_patterns("variables"))
+    process.wait_for("has variables, but no variables/variables.index")
+    assert process.predict().json() == {"predictions": [2.5]}
+    shutil.copytree(source / "variables", base_path / "2/variables")
+    eventually(lambda: process.predict().json(), {"predictions": [3.0]})
+
+
 def test_signal_that_the_system_hands_to_another_thread_ends_the_server_too(launch, saved_model):
     process = launch("--model_name=half_plus_two", f"--model_base_path={saved_model()}").wait_until_started()
     assert process.predict().json() == {"predictions": [2.5]}  # by now the main thread waits for signals
