@@ -93,7 +93,6 @@ def test_a_gradient_reaches_every_weight(network, images):
     assert unreached == []
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, while it saves
 def test_saved_and_loaded_it_gives_the_same(network, images, tmp_path):
     network.save(tmp_path / "network.keras")
     loaded = keras.models.load_model(tmp_path / "network.keras")
