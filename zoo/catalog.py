@@ -1,6 +1,5 @@
 """Every network by name, with the shape and classes its source gives it, and its exact counts there."""
 
-import difflib
 from typing import NamedTuple
 
 from zoo import grammar, rows
@@ -20,6 +19,7 @@ from zoo.pooled import (
     VGG_16,
     VGG_19,
 )
+from zoo.spelling import did_you_mean
 from zoo.sprint import AIRBENCH, SPRINT_ALL_CONV, SPRINT_POOL
 
 
@@ -127,6 +127,4 @@ def entry(name):
         return ENTRIES[name]
     if grammar.is_pattern(name):
         return Table("pattern", grammar.parse(name), *CIFAR, "", NOTES)
-    close = difflib.get_close_matches(name, ENTRIES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UnknownModel(f"Unknown model {name!r}.{hint} Known models: {', '.join(ENTRIES)}.")
+    raise UnknownModel(f"Unknown model {name!r}.{did_you_mean(name, ENTRIES)} Known models: {', '.join(ENTRIES)}.")
