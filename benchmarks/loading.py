@@ -66,7 +66,7 @@ def write_model(root, name, *, width, versions):
 
     model = zoo.build("all_cnn_c", input_shape=(28, 28, 1), num_classes=10, width=width)
     for _ in range(versions):
-        export(model, root, name, features=zoo.features(model), class_names=[str(k) for k in range(10)], card={})
+        export(model, root, name, class_names=[str(k) for k in range(10)], card={})
 
 
 @contextlib.contextmanager

@@ -47,8 +47,7 @@ def server(start_server, tmp_path_factory):
     root = tmp_path_factory.mktemp("readme")
     model = zoo.build(MODEL, input_shape=(28, 28, 1), num_classes=10, width=0.05)
     names = [str(digit) for digit in range(10)]
-    parts = {"features": zoo.features(model), "sliding": zoo.convolutionize(model)}
-    export(model, root / "models", MODEL, **parts, class_names=names, card={})
+    export(model, root / "models", MODEL, class_names=names, card={}, sliding=zoo.convolutionize(model))
     PIL.Image.new("L", (40, 30), 90).save(root / "some.png")
     with start_server(models_root=str(root / "models"), engine="tensorflow") as server:
         server.folder = root
