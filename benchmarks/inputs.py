@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 
 from benchmarks.steps import BATCH_SIZE, NUM_CLASSES, compiled
-from benchmarks.table import Row
+from benchmarks.table import HEADER, Row
 from training.quiet import import_tensorflow
 
 SHAPES = ((28, 28, 1), (32, 32, 3))
@@ -38,7 +38,7 @@ class InputsConfig:
 def main(argv=None):
     config = tyro.cli(InputsConfig, args=argv, use_underscores=True)
     import_tensorflow()
-    print("| what | measured | figure | bar | met |\n| --- | --- | --- | --- | --- |")
+    print(HEADER)
     for shape in SHAPES:
         for name, fields in AUGMENTATIONS.items():
             print(row(shape, name, fields, config.rounds), flush=True)

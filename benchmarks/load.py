@@ -117,17 +117,23 @@ def serve(base_path, *flags):
         ]
         given += [f"--monitoring_config_file={monitoring.name}", *flags]
         started_s = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-m", "serving.server", *given], stderr=subprocess.PIPE, text=True)
-        try:
-            for line in process.stderr:
-                if "Exporting HTTP/REST API" in line:
-                    break
-            server = Server(process, *ports, time.perf_counter() - started_s)
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield server
-        finally:
-            process.terminate()
-            process.wait()
+        with server_process(*given) as process:
+            yield Server(process, *ports, time.perf_counter() - started_s)
+
+
+@contextlib.contextmanager
+def server_process(*flags):
+    """`python -m serving.server`, once its last port is open."""
+    process = subprocess.Popen([sys.executable, "-m", "serving.server", *flags], stderr=subprocess.PIPE, text=True)
+    try:
+        for line in process.stderr:
+            if "Exporting HTTP/REST API" in line:
+                break
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def free_port():

@@ -12,9 +12,6 @@ import dataclasses
 import http.client
 import json
 import pathlib
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +20,7 @@ from typing import Literal
 import numpy as np
 import tyro
 
+from benchmarks.load import free_port, server_process
 from training.quiet import import_tensorflow
 
 CALLERS, PAUSE_S, TURNS = 2, 0.02, 4
@@ -66,26 +64,17 @@ def write_model(root, name, *, width, versions):
 
     model = zoo.build("all_cnn_c", input_shape=(28, 28, 1), num_classes=10, width=width)
     for _ in range(versions):
-        export(model, root, name, features=zoo.features(model), class_names=[str(k) for k in range(10)], card={})
+        export(model, root, name, class_names=[str(k) for k in range(10)], card={})
 
 
 @contextlib.contextmanager
 def server(root, engine):
     """A server process for the models under `root`; gives its REST port once it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     flags = [f"--models_root={root}", "--port=0", f"--rest_api_port={port}", "--rest_api_enable_admin"]
     flags += ["--file_system_poll_wait_seconds=-1", f"--engine={engine}"]
-    process = subprocess.Popen([sys.executable, "-m", "serving.server", *flags], stderr=subprocess.PIPE, text=True)
-    try:
-        for line in process.stderr:
-            if "Exporting HTTP/REST API" in line:
-                break
-        threading.Thread(target=process.stderr.read, daemon=True).start()
+    with server_process(*flags):
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def reload_request(root, *, loaded_version):

@@ -61,7 +61,7 @@ def write_model(root, width):
     code = (
         "import sys, zoo; from training.export import export;"
         "model = zoo.build('all_cnn_c', input_shape=(28, 28, 1), num_classes=10, width=float(sys.argv[2]));"
-        "export(model, sys.argv[1], 'm', features=zoo.features(model), class_names=list('0123456789'), card={})"
+        "export(model, sys.argv[1], 'm', class_names=list('0123456789'), card={})"
     )
     subprocess.run([sys.executable, "-c", code, str(root), str(width)], check=True, capture_output=True)
     return root / "m"

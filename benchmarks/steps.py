@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from benchmarks.table import Row
+from benchmarks.table import HEADER, Row
 from training.quiet import import_tensorflow
 
 NAME, SHAPE, NUM_CLASSES, BATCH_SIZE = "all_cnn_c", (32, 32, 3), 10, 128
@@ -45,7 +45,7 @@ def main(argv=None):
     if importlib.util.find_spec("torch") is None:
         raise SystemExit("PyTorch, which this compares with, is not here. Install it with: pip install -e '.[bench]'")
     import_tensorflow()
-    print("| what | measured | figure | bar | met |\n| --- | --- | --- | --- | --- |")
+    print(HEADER)
     for name, (width, steps) in WIDTHS.items():
         print(*rows(name, width, *measure(width, steps, config.rounds)), sep="\n", flush=True)
 

@@ -1,4 +1,4 @@
-"""What every benchmark of the server prints: a Markdown table of figures and their bars, 80 columns wide."""
+"""What the benchmarks print: a Markdown table of figures and their bars, 80 columns wide."""
 
 from typing import NamedTuple
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+COLUMNS, INDENT = 80, 36  # of --help
 IGNORED = "Accepted and ignored, since it means nothing here"
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 NUMBERS = {int: (r"[+-]?\d+", "a whole number"), float: (r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", "a number")}
@@ -93,13 +94,13 @@ def _show(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def help_text(flags: Any, columns: int = 80, indent: int = 36) -> str:
-    """Every flag with its default and its help, by group, in lines of at most `columns`."""
+def help_text(flags: Any) -> str:
+    """Every flag with its default and its help, by group, in lines of at most 80 columns."""
     groups: dict[str, list[str]] = {}
     for field in _fields(flags).values():
         default = _default(field)
         name = f"  --{field.name}" + ("" if default is False else f"={_show(default)}")
-        text = textwrap.wrap(field.metadata["help"], columns - indent)
-        first = [f"{name:<{indent}}{text[0]}"] if len(name) < indent - 1 else [name, " " * indent + text[0]]
-        groups.setdefault(field.metadata["group"], []).extend([*first, *(" " * indent + line for line in text[1:])])
+        text = textwrap.wrap(field.metadata["help"], COLUMNS - INDENT)
+        first = [f"{name:<{INDENT}}{text[0]}"] if len(name) < INDENT - 1 else [name, " " * INDENT + text[0]]
+        groups.setdefault(field.metadata["group"], []).extend([*first, *(" " * INDENT + line for line in text[1:])])
     return "\n\n".join("\n".join([group, *lines]) for group, lines in groups.items())

@@ -25,8 +25,8 @@ from serving.model_config import (
     parse_model_config_file,
     parse_monitoring_config,
     parse_ssl_config,
-    schedulable_processors,
 )
+from serving.processors import schedulable_processors
 from serving.servable import Engine, EngineOptions
 
 MODELS, LIFECYCLE, GRPC, REST = "Models", "Loading and versions", "gRPC", "REST"

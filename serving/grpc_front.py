@@ -28,7 +28,7 @@ from tensorflow_serving.apis import predict_pb2
 from serving import inference
 from serving.errors import Code, ServingError
 from serving.grpc_api import PredictionService, deadline_s, status_of
-from serving.model_config import schedulable_processors
+from serving.processors import schedulable_processors
 from serving.servable import Cancellable, QueuedServable
 from serving.signature import Arrays
 

@@ -15,6 +15,7 @@ import numpy as np
 from serving.errors import Code, ServingError
 from serving.json_numbers import MAX_RANK, Numbers
 from serving.json_writer import echo
+from serving.signature import shape_text
 from serving.tensor_types import type_name
 
 _FLOATS = frozenset(map(np.dtype, (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)))
@@ -138,7 +139,7 @@ class Builder(NamedTuple):
             size, expected = math.prod(shape), math.prod(self.shapes[0])
             if size != expected:
                 raise refuse(f"Expecting tensor size: {expected} but got: {size}")
-            raise refuse(f"Expecting shape {_shape_text(self.shapes[0])} but got: {_shape_text(shape)}")
+            raise refuse(f"Expecting shape {shape_text(self.shapes[0])} but got: {shape_text(shape)}")
         self.rows.append(item if isinstance(item, np.ndarray) else values)
         self.shapes.append(shape)
 
@@ -199,7 +200,3 @@ def _in_range(value: Any, dtype: np.dtype) -> bool:
         return True
     low, high = _INTEGERS[dtype]
     return low <= value <= high
-
-
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"

@@ -16,6 +16,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config_protos import new_message, parse_text
 from serving.errors import Code, ServingError
+from serving.processors import schedulable_processors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,6 @@ class ModelConfig:
     base_path: str
     version_policy: VersionPolicy = Latest()
     version_labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    platform: str = "tensorflow"
 
 
 def _invalid(message: str) -> ServingError:
@@ -86,7 +86,9 @@ def _model(proto: model_server_config_pb2.ModelConfig) -> ModelConfig:
             f"No request-logger-creator provided. Model {name} has a logging_config: remove it, "
             "and start the server with --request_log=PATH to log requests."
         )
-    return ModelConfig(name, base_path, _policy(proto), dict(proto.version_labels), _platform(proto))
+    config = ModelConfig(name, base_path, _policy(proto), dict(proto.version_labels))
+    _check_platform(proto)
+    return config
 
 
 def local_path(base_path: str) -> str:
@@ -102,7 +104,7 @@ def local_path(base_path: str) -> str:
     return base_path.removeprefix("file://")
 
 
-def _platform(proto: model_server_config_pb2.ModelConfig) -> str:
+def _check_platform(proto: model_server_config_pb2.ModelConfig) -> None:
     if proto.model_type and proto.model_platform:
         raise _invalid(
             "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform, "
@@ -116,7 +118,6 @@ def _platform(proto: model_server_config_pb2.ModelConfig) -> str:
     platform = proto.model_platform or model_server_config_pb2.ModelType.Name(proto.model_type).lower()
     if platform != "tensorflow":
         raise _invalid(f'Model {proto.name} requests unsupported platform {platform}. The one served is "tensorflow".')
-    return platform
 
 
 def _policy(proto: model_server_config_pb2.ModelConfig) -> VersionPolicy:
@@ -181,11 +182,6 @@ def _has_versions(folder: Path) -> bool:
         return any(re.fullmatch("[0-9]+", child.name) and child.is_dir() for child in folder.iterdir())
     except OSError:  # removed or made unreadable since it was listed
         return False
-
-
-def schedulable_processors() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tensorflow.core.framework import graph_pb2
 
 from serving.errors import Code, ServingError
 from serving.servable import EngineOptions, batches_at_a_time
-from serving.tensorflow_engine import shape_text
+from serving.signature import shape_text
 
 # OpenVINO's import would send a note to its makers from a fork of this process. The fork keeps the process's pipes and
 # signal handlers, and was seen to outlive it. Without the module OpenVINO falls back on a stub of its own.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from serving.errors import ServingError
-from serving.model_config import schedulable_processors
+from serving.processors import schedulable_processors
 from serving.signature import Arrays, Signature
 
 if TYPE_CHECKING:

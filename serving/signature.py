@@ -1,6 +1,6 @@
 """What a signature takes and gives: names, dtypes and shapes, free of any engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,3 +26,7 @@ class Signature(NamedTuple):
     outputs: Mapping[str, TensorSpec]
     method_name: str
     defaults: Mapping[str, np.ndarray]
+
+
+def shape_text(shape: Iterable[int | None]) -> str:
+    return "[" + ",".join("N" if dim is None else str(dim) for dim in shape) + "]"

@@ -8,7 +8,7 @@ cast feeds, check shapes that the kernels may well take, and rewrite the message
 import contextlib
 import ctypes
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorflow.core.framework import graph_pb2
@@ -18,7 +18,7 @@ from serving.codec_grpc import to_array
 from serving.errors import Code, ServingError
 from serving.graph_state import has_convolutions, has_variables, stateful_signatures
 from serving.servable import EngineOptions
-from serving.signature import Arrays, Signature, TensorSpec
+from serving.signature import Arrays, Signature, TensorSpec, shape_text
 from serving.tensor_types import BY_NUMBER
 from serving.tensorflow_session import GraphSession
 
@@ -133,10 +133,6 @@ def check_ranks(specs: Mapping[str, TensorSpec], inputs: Arrays) -> None:
                 f"input must be {len(spec.shape)}-dimensional[{sent}]. "
                 f'Input "{name}" expects the shape {shape_text(spec.shape)}.',
             )
-
-
-def shape_text(shape: Iterable[int | None]) -> str:
-    return "[" + ",".join("N" if dim is None else str(dim) for dim in shape) + "]"
 
 
 def trim() -> None:

@@ -1,7 +1,6 @@
 """Datasets by name, folder or archive: uint8 images [N, H, W, C], int32 labels [N] and class names."""
 
 import dataclasses
-import difflib
 import functools
 import hashlib
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from training import idx, image_folder
 from training.class_names import CLASS_NAMES
 from training.errors import InputError
+from zoo.spelling import did_you_mean
 
 
 class Split(NamedTuple):
@@ -119,9 +119,7 @@ def load_with_keras(name):
 
 
 def unknown_dataset(name):
-    close = difflib.get_close_matches(name, CLASS_NAMES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     return (
-        f"Unknown dataset {name!r}, and no folder or archive has that path.{hint} "
+        f"Unknown dataset {name!r}, and no folder or archive has that path.{did_you_mean(name, CLASS_NAMES)} "
         f"Known datasets: {', '.join(CLASS_NAMES)}, or the path of a folder or tar archive of pictures."
     )

@@ -16,18 +16,17 @@ from training.signatures import signatures
 from training.warmup import write_warmup_requests
 
 
-def export(model, models_root, name, *, features, class_names, card, sliding=None):
+def export(model, models_root, name, *, class_names, card, sliding=None):
     """Writes the classifier `model` as the next version of `name` and returns the version's directory.
 
     Args:
-        model: images uint8 [N, H, W, C] to probabilities float32 [N, num_classes].
+        model: images uint8 [N, H, W, C] to probabilities float32 [N, num_classes], with the zoo's names of layers.
         models_root: the folder of all served models.
-        features: a model from the same images to float32 [N, D], as `zoo.features` gives.
         class_names: one for each class, in the order of the probabilities.
         card: what model_card.json says, ready for JSON.
         sliding: the model as `zoo.convolutionize` gives it, where it can; then there is a signature `dense`.
     """
-    return export_signatures(signatures(model, features, class_names, sliding), models_root, name, class_names, card)
+    return export_signatures(signatures(model, class_names, sliding), models_root, name, class_names, card)
 
 
 def export_signatures(rows, models_root, name, class_names, card):

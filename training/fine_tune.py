@@ -198,7 +198,6 @@ def tell(photos, parts, probabilities, folder):
 
 def publish(model, config, plan, photos, parts, recipe, accuracy, seconds):
     """The next version of `model`, with all its signatures and its card."""
-    import zoo
     from training.export import export
     from training.model_card import measured
     from training.train import sliding
@@ -226,7 +225,6 @@ def publish(model, config, plan, photos, parts, recipe, accuracy, seconds):
         model,
         config.models_root,
         config.served_name,
-        features=zoo.features(model),
         sliding=sliding(model),
         class_names=photos.class_names,
         card=card,

@@ -7,6 +7,9 @@ import keras
 import numpy as np
 
 EPSILON = 1e-8
+NORM = 55.0  # of a contrast-normalised image: about one a value at 32x32x3
+ZCA_BIAS = 0.1  # added to every eigenvalue
+CHUNK = 2000  # images at a time, for their memory
 PATCH = 2  # pixels: height and width of what the whitening convolution sees
 PATCH_IMAGES = 5000  # so many tell how the pixels of a patch vary
 
@@ -86,28 +89,28 @@ class ContrastZca(keras.layers.Layer):
         return keras.ops.reshape(white, shape)
 
 
-def contrast(images, norm=55.0):
-    """float32 [N, HWC]: each image less its mean, scaled to a norm of 55 (about one a value at 32x32x3).
+def contrast(images):
+    """float32 [N, HWC]: each image less its mean, scaled to the norm NORM.
 
     Source: the preprocessing of maxout networks, https://arxiv.org/abs/1302.4389, which the all-convolutional paper
     takes over.
     """
     flat = keras.ops.reshape(keras.ops.cast(images, "float32"), (-1, int(np.prod(images.shape[1:]))))
     flat = flat - keras.ops.mean(flat, axis=1, keepdims=True)
-    return norm * flat / (keras.ops.norm(flat, axis=1, keepdims=True) + EPSILON)
+    return NORM * flat / (keras.ops.norm(flat, axis=1, keepdims=True) + EPSILON)
 
 
-def whitening(images, bias=0.1, chunk=2000):
-    """(mean [D], ZCA matrix [D, D]) of the contrast-normalised `images`; `bias` is added to every eigenvalue."""
+def whitening(images):
+    """(mean [D], ZCA matrix [D, D]) of the contrast-normalised `images`."""
     size = int(np.prod(images.shape[1:]))
     total, products = np.zeros(size), np.zeros((size, size))
-    for at in range(0, len(images), chunk):
-        values = np.asarray(contrast(images[at : at + chunk]))
+    for at in range(0, len(images), CHUNK):
+        values = np.asarray(contrast(images[at : at + CHUNK]))
         total += values.sum(axis=0)
         products += values.T @ values
     mean = total / len(images)
     eigenvalues, vectors = np.linalg.eigh(products / len(images) - np.outer(mean, mean))
-    return mean, (vectors / np.sqrt(np.maximum(eigenvalues, 0) + bias)) @ vectors.T
+    return mean, (vectors / np.sqrt(np.maximum(eigenvalues, 0) + ZCA_BIAS)) @ vectors.T
 
 
 def patch_filters(images, bias=5e-4):

@@ -4,13 +4,13 @@ Every field is a switch of `training.train`'s command line of its own.
 """
 
 import dataclasses
-import difflib
 from typing import Annotated, Literal
 
 import tyro
 
 from training import checks
 from training.errors import InputError
+from zoo.spelling import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,9 +141,7 @@ def recipe(name, **changes):
     """
     if name in RECIPES:
         return dataclasses.replace(RECIPES[name], **changes)
-    close = difflib.get_close_matches(name, RECIPES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"Unknown recipe {name!r}.{hint} Known recipes: {', '.join(RECIPES)}.")
+    raise ValueError(f"Unknown recipe {name!r}.{did_you_mean(name, RECIPES)} Known recipes: {', '.join(RECIPES)}.")
 
 
 def compile_for_training(model, recipe, steps):

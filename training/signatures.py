@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import zoo
 from training.orientation import orientation, upright
 
 
@@ -27,16 +28,15 @@ class Signature(NamedTuple):
     example: dict[str, np.ndarray]
 
 
-def signatures(model, features, class_names, sliding=None):
+def signatures(model, class_names, sliding=None):
     """The signatures of a classifier: four, and `dense` where the network slides over larger images.
 
     Args:
-        model: images uint8 [N, H, W, C] to probabilities float32 [N, K].
-        features: a model from the same images to float32 [N, D].
+        model: images uint8 [N, H, W, C] to probabilities float32 [N, K], with the zoo's names of layers.
         class_names: one for each of the K classes.
         sliding: `model` as `zoo.convolutionize` gives it, for images of any size to class maps float32 [N, h, w, K].
     """
-    shape = model.input_shape[1:]
+    shape, features = model.input_shape[1:], zoo.features(model)
     image = np.zeros((1, *shape), np.uint8)
     picture = tf.io.encode_png(image[0]).numpy() if shape[-1] in (1, 3) else b""
     images = keras.InputSpec(shape=(None, *shape), dtype="uint8", name="images")

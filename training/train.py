@@ -178,14 +178,12 @@ def score(model, split):
 
 def publish(model, config, data, card):
     """The next version of `model`, with all its signatures and its card."""
-    import zoo
     from training.export import export
 
     return export(
         model,
         config.models_root,
         config.served_name,
-        features=zoo.features(model),
         sliding=sliding(model),
         class_names=data.class_names,
         card=card,

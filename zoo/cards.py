@@ -4,11 +4,11 @@ zoo/weights/<network>-<dataset>.npz   every weight as float16, under the path th
 zoo/weights/<network>-<dataset>.json  the card: what the network was made and trained with, and how good it is
 """
 
-import difflib
 import json
 from pathlib import Path
 
 from zoo import catalog
+from zoo.spelling import did_you_mean
 
 FOLDER = Path(__file__).parent / "weights"
 
@@ -42,7 +42,6 @@ def card(name, *, weights, folder=FOLDER):
         known = "; ".join(f"{network}: {', '.join(datasets)}" for network, datasets in names.items())
         raise ValueError(f"The zoo ships no trained weights of {name}. It has those of {known or 'no network'}.")
     if weights not in names[name]:
-        close = difflib.get_close_matches(str(weights), names[name], n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(str(weights), names[name])
         raise ValueError(f"The zoo ships no weights {weights!r} of {name}.{hint} It has: {', '.join(names[name])}.")
     return json.loads(paths(name, weights, folder)[1].read_text("utf-8"))

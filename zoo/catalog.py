@@ -1,6 +1,5 @@
-"""Every network by name, with the shape and classes its source gives it and its exact parameter count there."""
+"""Every network by name, with the shape and classes its source gives it, and its exact counts there."""
 
-import difflib
 from typing import NamedTuple
 
 from zoo import grammar, rows
@@ -20,20 +19,20 @@ from zoo.pooled import (
     VGG_16,
     VGG_19,
 )
+from zoo.spelling import did_you_mean
 from zoo.sprint import AIRBENCH, SPRINT_ALL_CONV, SPRINT_POOL
 
 
 class Table(NamedTuple):
     """A network that is a table of rows.
 
-    `parameters` is exact at `input_shape` and `num_classes`, None for a pattern; `published` is what its source prints.
+    `published` is what its source prints for its parameters at `input_shape` and `num_classes`.
     """
 
     family: str
     rows: tuple
     input_shape: tuple[int, int, int]
     num_classes: int
-    parameters: int | None
     published: str
     source: str
 
@@ -41,6 +40,10 @@ class Table(NamedTuple):
         """Raises the ValueError with which `build` would refuse these rows for such images; needs no Keras."""
         rows.check_end(self.rows)
         rows.shapes(rows.sized(self.rows, self.num_classes), input_shape)
+
+    @property
+    def parameters(self):
+        return rows.parameters(rows.sized(self.rows, self.num_classes), self.input_shape)
 
     @property
     def multiply_adds(self):
@@ -71,31 +74,31 @@ PAPER = "arXiv 1412.6806"
 VGG = "arXiv 1409.1556"
 
 ENTRIES = {
-    "linear": Table("lecture", LINEAR, *CIFAR, 30_730, "", NOTES),
-    "one_conv": Table("lecture", ONE_CONV, *CIFAR, 328_586, "", NOTES),
-    "conv_pool": Table("lecture", CONV_POOL, *CIFAR, 1_070_794, "", NOTES),
-    "conv_conv_pool": Table("lecture", CONV_CONV_POOL, *CIFAR, 879_914, "", NOTES),
-    "lenet_5": Table("lenet", LENET_5, (32, 32, 1), 10, 61_706, "60,000", "LeCun 1998"),
-    "alexnet": Table("alexnet", ALEXNET, (227, 227, 3), 1000, 62_378_344, "60M", "CS231n notes"),
-    "vgg_11": Table("vgg", VGG_11, *IMAGENET, 132_863_336, "133M", VGG),
-    "vgg_16": Table("vgg", VGG_16, *IMAGENET, 138_357_544, "138M", VGG),
-    "vgg_19": Table("vgg", VGG_19, *IMAGENET, 143_667_240, "144M", VGG),
-    "base_a": Table("all-cnn", BASE_A, *CIFAR, 839_242, "0.9M", PAPER),
-    "strided_cnn_a": Table("all-cnn", strided(BASE_A), *CIFAR, 839_242, "0.9M", PAPER),
-    "convpool_cnn_a": Table("all-cnn", convpool(BASE_A), *CIFAR, 1_254_250, "1.28M", PAPER),
-    "all_cnn_a": Table("all-cnn", all_conv(BASE_A), *CIFAR, 1_254_250, "1.28M", PAPER),
-    "base_b": Table("all-cnn", BASE_B, *CIFAR, 885_610, "1M", PAPER),
-    "strided_cnn_b": Table("all-cnn", strided(BASE_B), *CIFAR, 885_610, "1M", PAPER),
-    "convpool_cnn_b": Table("all-cnn", convpool(BASE_B), *CIFAR, 1_300_618, "1.35M", PAPER),
-    "all_cnn_b": Table("all-cnn", all_conv(BASE_B), *CIFAR, 1_300_618, "1.35M", PAPER),
-    "base_c": Table("all-cnn", BASE_C, *CIFAR, 954_730, "1.3M", PAPER),
-    "strided_cnn_c": Table("all-cnn", strided(BASE_C), *CIFAR, 954_730, "1.3M", PAPER),
-    "convpool_cnn_c": Table("all-cnn", convpool(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
-    "all_cnn_c": Table("all-cnn", all_conv(BASE_C), *CIFAR, 1_369_738, "1.4M", PAPER),
-    "all_cnn_b_imagenet": Table("all-cnn", ALL_CNN_B_IMAGENET, *IMAGENET, 9_372_840, "<10M", PAPER),
-    "airbench": Table("sprint", AIRBENCH, *CIFAR, 1_961_546, "1.97M", "arXiv 2404.00498"),
-    "sprint_pool": Table("sprint", SPRINT_POOL, *CIFAR, 1_962_698, "", "zoo/sprint.py"),
-    "sprint_all_conv": Table("sprint", SPRINT_ALL_CONV, *CIFAR, 1_962_698, "", "zoo/sprint.py"),
+    "linear": Table("lecture", LINEAR, *CIFAR, "", NOTES),
+    "one_conv": Table("lecture", ONE_CONV, *CIFAR, "", NOTES),
+    "conv_pool": Table("lecture", CONV_POOL, *CIFAR, "", NOTES),
+    "conv_conv_pool": Table("lecture", CONV_CONV_POOL, *CIFAR, "", NOTES),
+    "lenet_5": Table("lenet", LENET_5, (32, 32, 1), 10, "60,000", "LeCun 1998"),
+    "alexnet": Table("alexnet", ALEXNET, (227, 227, 3), 1000, "60M", NOTES),
+    "vgg_11": Table("vgg", VGG_11, *IMAGENET, "133M", VGG),
+    "vgg_16": Table("vgg", VGG_16, *IMAGENET, "138M", VGG),
+    "vgg_19": Table("vgg", VGG_19, *IMAGENET, "144M", VGG),
+    "base_a": Table("all-cnn", BASE_A, *CIFAR, "0.9M", PAPER),
+    "strided_cnn_a": Table("all-cnn", strided(BASE_A), *CIFAR, "0.9M", PAPER),
+    "convpool_cnn_a": Table("all-cnn", convpool(BASE_A), *CIFAR, "1.28M", PAPER),
+    "all_cnn_a": Table("all-cnn", all_conv(BASE_A), *CIFAR, "1.28M", PAPER),
+    "base_b": Table("all-cnn", BASE_B, *CIFAR, "1M", PAPER),
+    "strided_cnn_b": Table("all-cnn", strided(BASE_B), *CIFAR, "1M", PAPER),
+    "convpool_cnn_b": Table("all-cnn", convpool(BASE_B), *CIFAR, "1.35M", PAPER),
+    "all_cnn_b": Table("all-cnn", all_conv(BASE_B), *CIFAR, "1.35M", PAPER),
+    "base_c": Table("all-cnn", BASE_C, *CIFAR, "1.3M", PAPER),
+    "strided_cnn_c": Table("all-cnn", strided(BASE_C), *CIFAR, "1.3M", PAPER),
+    "convpool_cnn_c": Table("all-cnn", convpool(BASE_C), *CIFAR, "1.4M", PAPER),
+    "all_cnn_c": Table("all-cnn", all_conv(BASE_C), *CIFAR, "1.4M", PAPER),
+    "all_cnn_b_imagenet": Table("all-cnn", ALL_CNN_B_IMAGENET, *IMAGENET, "<10M", PAPER),
+    "airbench": Table("sprint", AIRBENCH, *CIFAR, "1.97M", "arXiv 2404.00498"),
+    "sprint_pool": Table("sprint", SPRINT_POOL, *CIFAR, "", "zoo/sprint.py"),
+    "sprint_all_conv": Table("sprint", SPRINT_ALL_CONV, *CIFAR, "", "zoo/sprint.py"),
     "conv_vae": Built(
         "generative", "zoo.generative:conv_vae", (28, 28, 1), None, 375_681, 23_162_496, "arXiv 1312.6114"
     ),
@@ -123,7 +126,5 @@ def entry(name):
     if name in ENTRIES:
         return ENTRIES[name]
     if grammar.is_pattern(name):
-        return Table("pattern", grammar.parse(name), *CIFAR, None, "", NOTES)
-    close = difflib.get_close_matches(name, ENTRIES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UnknownModel(f"Unknown model {name!r}.{hint} Known models: {', '.join(ENTRIES)}.")
+        return Table("pattern", grammar.parse(name), *CIFAR, "", NOTES)
+    raise UnknownModel(f"Unknown model {name!r}.{did_you_mean(name, ENTRIES)} Known models: {', '.join(ENTRIES)}.")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from tensorflow.core.example import example_pb2
@@ -187,32 +187,27 @@ def any_array(draw):
     return draw(arrays_of.arrays(dtype, shape))
 
 
-@settings(deadline=None)
 @given(any_array(), st.booleans())
 def test_arrays_come_back_as_they_went(array, as_content):
     equal(codec_grpc.to_array(codec_grpc.to_proto(array, as_content), "x"), array)
 
 
-@settings(deadline=None)
 @given(any_array(), st.booleans())
 def test_tensorflow_reads_what_is_written(array, as_content):
     equal(parsed_by_tensorflow(codec_grpc.to_proto(array, as_content)), array)
 
 
-@settings(deadline=None)
 @given(any_array())
 def test_clients_read_what_is_written(array):
     read = tf.make_ndarray(codec_grpc.to_proto(array))
     equal(read.reshape(array.shape), array)
 
 
-@settings(deadline=None)
 @given(any_array())
 def test_what_clients_write_is_read(array):
     equal(codec_grpc.to_array(tf.make_tensor_proto(array, shape=array.shape), "x"), array)
 
 
-@settings(deadline=None)
 @given(any_array().filter(lambda array: array.dtype != object))
 def test_content_is_tensorflows_to_the_byte(array):
     written = codec_grpc.to_proto(array, as_content=True).SerializeToString(deterministic=True)

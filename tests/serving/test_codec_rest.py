@@ -5,7 +5,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
@@ -645,7 +645,6 @@ def test_status_to_the_byte():
 NUMERIC = [np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint32, np.uint64]
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(NUMERIC).flatmap(
         lambda dtype: arrays_of.arrays(dtype, arrays_of.array_shapes(max_dims=4, max_side=4))
@@ -659,7 +658,6 @@ def test_numbers_come_back_as_they_went(array, row_format):
     np.testing.assert_array_equal(arrays["x"], array)
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(), min_size=1, max_size=5), st.booleans())
 def test_bytes_come_back_as_they_went(values, row_format):
     body = codec_rest.encode_predict({"x_bytes": strings(values)}, row_format).replace(b"predictions", b"instances")
@@ -667,7 +665,6 @@ def test_bytes_come_back_as_they_went(values, row_format):
     assert arrays["x_bytes"].tolist() == values
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5))
 def test_text_comes_back_as_it_went(values):
     encoded = [value.encode() for value in values]

@@ -8,7 +8,8 @@ import pytest
 from serving.command_line import FlagError
 from serving.errors import ServingError
 from serving.flags import Flags, parse_command_line
-from serving.model_config import BatchingParameters, ModelConfig, MonitoringConfig, schedulable_processors
+from serving.model_config import BatchingParameters, ModelConfig, MonitoringConfig
+from serving.processors import schedulable_processors
 
 # main.cc and server.h of TensorFlow Serving
 DEFAULTS = {

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serving import json_numbers
@@ -88,7 +88,6 @@ def damaged_bodies(draw):
     return body.encode()
 
 
-@settings(deadline=None)
 @given(damaged_bodies())
 @example(b'{"instances": [[1],[2]]}')
 def test_what_is_read_is_what_the_whole_parser_reads(body):

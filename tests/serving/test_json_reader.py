@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import json_reader
@@ -110,7 +110,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON, st.sampled_from([None, 1]), st.booleans())
 def test_reads_what_pythons_json_writes(value, indent, ensure_ascii):
     body = json.dumps([value, math.nan], indent=indent, ensure_ascii=ensure_ascii).encode()

@@ -80,7 +80,7 @@ def test_base_path_is_one_of_this_machine(base_path):
 
 
 def test_deprecated_model_type_is_a_platform():
-    assert models('name: "m" base_path: "/m" model_type: TENSORFLOW')[0].platform == "tensorflow"
+    assert models('name: "m" base_path: "/m" model_type: TENSORFLOW') == (ModelConfig("m", "/m"),)
 
 
 def test_empty_list_is_no_models_and_an_empty_file_says_nothing():

@@ -155,8 +155,9 @@ def example(picture):
 )
 def test_answers_are_tensorflows(fast, reference, name, rows):
     inputs, outputs = inputs_for(fast, name, rows), list(fast.signatures[name].outputs)
-    expected = reference.run(name, inputs, outputs)
-    for output, array in fast.run(name, inputs, outputs).items():
+    expected, answer = reference.run(name, inputs, outputs), fast.run(name, inputs, outputs)
+    assert list(answer) == outputs
+    for output, array in answer.items():
         assert (array.dtype, array.shape) == (expected[output].dtype, expected[output].shape)
         if array.dtype.kind == "f":
             np.testing.assert_allclose(array, expected[output], atol=1e-5)

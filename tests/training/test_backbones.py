@@ -25,7 +25,7 @@ def source():
 def version(source, tmp_path_factory):
     card = {"model": {"name": NAME, "width": WIDTH, "image_shape": [20, 20, 1]}}
     folder = tmp_path_factory.mktemp("models")
-    return export(source, folder, NAME, features=zoo.features(source), class_names="abcd", card=card)
+    return export(source, folder, NAME, class_names="abcd", card=card)
 
 
 @pytest.fixture(scope="module")

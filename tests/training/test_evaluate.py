@@ -18,18 +18,18 @@ def brightness_model(shape):
     """Takes an image for light where the mean of its pixels is above half of 255."""
     images = keras.Input(shape, dtype="uint8")
     mean = keras.layers.GlobalAveragePooling2D(name="mean")(keras.layers.Rescaling(1 / 255)(images))
-    scores = keras.layers.Dense(2)
+    scores = keras.layers.Dense(2, name="logits")
     model = keras.Model(images, keras.layers.Softmax()(scores(mean)))
     scores.set_weights([np.full((shape[-1], 2), [4.0, -4.0]), np.array([-2.0, 2.0])])
-    return model, keras.Model(images, mean)
+    return model
 
 
 @pytest.fixture(scope="module")
 def models_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    model, features = brightness_model((8, 8, 1))
+    model = brightness_model((8, 8, 1))
     for _ in range(2):
-        export(model, root, "brightness", features=features, class_names=CLASS_NAMES, card={})
+        export(model, root, "brightness", class_names=CLASS_NAMES, card={})
     return root
 
 
@@ -120,8 +120,8 @@ def test_what_does_not_fit_is_a_sentence(models_root, tmp_path, capsys, path, na
 
 
 def exported(root, name, shape=(8, 8, 1), card=None):
-    model, features = brightness_model(shape)
-    return export(model, root, name, features=features, class_names=CLASS_NAMES, card=card or {})
+    model = brightness_model(shape)
+    return export(model, root, name, class_names=CLASS_NAMES, card=card or {})
 
 
 @pytest.fixture(scope="module")

@@ -29,16 +29,14 @@ def tiny(shape):
     images = keras.Input(shape, dtype="uint8", name="anything")
     x = keras.layers.Rescaling(1 / 50)(images)
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(5, 3, activation="relu")(x))
-    scores = keras.layers.Dense(len(CLASS_NAMES))(keras.layers.Dropout(0.5)(x))
+    scores = keras.layers.Dense(len(CLASS_NAMES), name="logits")(keras.layers.Dropout(0.5)(x))
     return keras.Model(images, keras.layers.Softmax()(scores)), keras.Model(images, x)
 
 
 class Exported:
     def __init__(self, root, shape):
         self.model, self.features = tiny(shape)
-        self.path = export(
-            self.model, root, "pets", features=self.features, class_names=CLASS_NAMES, card={"name": "pets"}
-        )
+        self.path = export(self.model, root, "pets", class_names=CLASS_NAMES, card={"name": "pets"})
         self.signatures = tf.saved_model.load(self.path).signatures
         self.images = np.random.default_rng(0).integers(0, 256, (5, *shape), np.uint8)
         self.probabilities = self.model.predict(self.images, verbose=0)
@@ -194,16 +192,16 @@ def test_concurrent_publishers_each_get_a_version_of_their_own(tmp_path):
 def test_next_version_is_above_all_others_and_readable_by_any_user(tmp_path):
     (tmp_path / "m" / "41").mkdir(parents=True)
     (tmp_path / "m" / "notes").mkdir()
-    model, features = tiny((16, 16, 1))
-    path = export(model, tmp_path, "m", features=features, class_names=CLASS_NAMES, card={})
+    model, _ = tiny((16, 16, 1))
+    path = export(model, tmp_path, "m", class_names=CLASS_NAMES, card={})
     assert path == tmp_path / "m" / "42"
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
 def test_sliding_network_is_the_signature_dense(tmp_path):
-    model, features = tiny((16, 16, 3))
+    model, _ = tiny((16, 16, 3))
     sliding = zoo.convolutionize(model)
-    path = export(model, tmp_path, "m", features=features, class_names=CLASS_NAMES, card={}, sliding=sliding)
+    path = export(model, tmp_path, "m", class_names=CLASS_NAMES, card={}, sliding=sliding)
     loaded = tf.saved_model.load(path)
     assert specs(loaded.signatures["dense"], "inputs") == {"images": (tf.uint8, [None, None, None, 3])}
     assert specs(loaded.signatures["dense"], "outputs") == {"class_maps": (tf.float32, [None, None, None, 3])}
@@ -215,7 +213,7 @@ def test_sliding_network_is_the_signature_dense(tmp_path):
 
 
 def test_failed_export_leaves_nothing(tmp_path):
-    model, features = tiny((16, 16, 1))
+    model, _ = tiny((16, 16, 1))
     with pytest.raises(TypeError):
-        export(model, tmp_path, "m", features=features, class_names=CLASS_NAMES, card={"not": Path})
+        export(model, tmp_path, "m", class_names=CLASS_NAMES, card={"not": Path})
     assert list((tmp_path / "m").iterdir()) == []

@@ -35,7 +35,7 @@ def source(tmp_path_factory):
     model = zoo.build("all_cnn_c", input_shape=(28, 28, 1), num_classes=10, width=0.05)
     names = [str(number) for number in range(10)]
     root = tmp_path_factory.mktemp("source")
-    return export(model, root, "m", features=zoo.features(model), class_names=names, card={"model": network})
+    return export(model, root, "m", class_names=names, card={"model": network})
 
 
 def run(root, folder, *given):
@@ -109,7 +109,7 @@ def test_weights_that_are_no_numbers_are_refused_before_anything_is_learned(tmp_
     bias.assign(np.full(bias.shape, np.inf))
     card = json.loads((source / "model_card.json").read_text())
     names = [str(number) for number in range(10)]
-    broken = export(model, tmp_path, "nan", features=zoo.features(model), class_names=names, card=card)
+    broken = export(model, tmp_path, "nan", class_names=names, card=card)
     with pytest.raises(SystemExit):
         run(tmp_path, folder, "--backbone=all_cnn_c", f"--weights={broken}")
     assert "gives features that are no finite numbers" in capsys.readouterr().err

@@ -150,7 +150,6 @@ def test_both_models_share_their_variables():
     assert account(sliding, input_shape=(12, 12, 3)).total("multiply_adds") == account(model).total("multiply_adds")
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, while it saves
 def test_a_sliding_network_is_saved_and_loaded(tmp_path):
     sliding = zoo.convolutionize(HEADS["normalised"]())
     sliding.save(tmp_path / "sliding.keras")

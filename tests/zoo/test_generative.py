@@ -139,7 +139,6 @@ def test_dcgan_weights_start_narrow():
     assert kernels == pytest.approx([0.02] * len(kernels), rel=0.2)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, while it saves
 def test_a_vae_is_saved_and_loaded(vae, tmp_path):
     vae.save(tmp_path / "vae.keras")
     images = photographs(2, vae.input_shape[1:])

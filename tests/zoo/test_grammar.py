@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo import catalog, grammar
@@ -173,14 +173,12 @@ rows = st.one_of(
 repeated = st.lists(st.tuples(st.lists(rows, max_size=4), st.integers(1, 3)), max_size=4)
 
 
-@settings(deadline=None)
 @given(repeated)
 def test_any_rows_survive_being_written_and_read(stretches):
     network = tuple(row for stretch, times in stretches for row in stretch * times)
     assert grammar.parse(grammar.format(network)) == network
 
 
-@settings(deadline=None)
 @given(st.text("INPUTCOVFRELS->[]()*?, 0123x", max_size=40))
 def test_any_text_is_a_pattern_or_a_pattern_error(text):
     try:

@@ -17,9 +17,6 @@ from zoo.catalog import ENTRIES
 
 L = keras.layers
 
-# Keras's own, while it saves
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 SMALL = ["mobilenet_025", "mobilenet_v3_small", "efficientnet_b0"]  # a classifier that is a convolution, hidden
 SHAPE = (32, 32, 3)  # layers in the head, a normalisation with weights
 

@@ -9,9 +9,6 @@ from zoo.weight_files import assign, check, read, weighted
 
 L = keras.layers
 
-# Keras's own, while it saves
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 
 def network(filters=4, classes=3, top=True, extra=False):
     """Has two kinds of layers, several of one kind, one without weights and one with layers within it."""
