@@ -17,8 +17,10 @@ import numpy as np
 from serving.client_rest import RestTransport
 from serving.client_transport import Classes, Transport, VersionStatus
 from serving.errors import Code, ServingError
+from serving.quiet import leave_out_tensorflow
 
-PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")  # how JPEG, PNG, GIF and BMP files begin
+FORMATS = "JPEG, PNG, WebP, GIF or BMP"
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM")  # how files of FORMATS begin
 COLUMNS, LABEL_COLUMNS, TOP = 80, 24, 5
 
 
@@ -40,7 +42,9 @@ class Client:
             names = self.transport.models()
             if len(names) != 1:
                 found = f"The server has: {', '.join(names)}." if names else "The server has none."
-                raise ServingError(Code.INVALID_ARGUMENT, f"Name the model to ask. {found}")
+                raise ServingError(
+                    Code.INVALID_ARGUMENT, f"Name the model to ask: --model=NAME, or NAME=... to make predict. {found}"
+                )
             self._model_name = names[0]
         return self._model_name
 
@@ -53,11 +57,13 @@ class Client:
         return self.transport.predict(self.model_name, version, images)
 
     def predict_encoded(self, images: Sequence[bytes], *, version: int | None = None) -> np.ndarray:
-        """Probabilities float32 [N, num_classes] of JPEG, PNG, GIF or BMP files of any size."""
+        """Probabilities float32 [N, num_classes] of JPEG, PNG, WebP, GIF or BMP files of any size."""
+        _check_encoded(images)
         return self.transport.predict_encoded(self.model_name, version, images)
 
     def classify(self, images: Sequence[bytes], *, version: int | None = None) -> list[Classes]:
-        """For each JPEG, PNG, GIF or BMP file every class with its probability, best first."""
+        """For each JPEG, PNG, WebP, GIF or BMP file every class with its probability, best first."""
+        _check_encoded(images)
         return self.transport.classify(self.model_name, version, images)
 
     def status(self) -> list[VersionStatus]:
@@ -83,7 +89,7 @@ def _connect(url: str, timeout_s: float) -> Transport:
     except ValueError:  # a port that is no number
         is_address = False
     if is_address and parts.scheme in ("grpc", "grpcs"):
-        from serving.client_grpc import GrpcTransport  # here, since it imports TensorFlow
+        from serving.client_grpc import GrpcTransport  # here, since it imports TensorFlow, or its protos
 
         return GrpcTransport(url, timeout_s)
     if is_address and parts.scheme in ("http", "https"):
@@ -93,20 +99,31 @@ def _connect(url: str, timeout_s: float) -> Transport:
     )
 
 
+def _check_encoded(images: object) -> None:
+    if isinstance(images, list | tuple) and images and all(isinstance(image, bytes) for image in images):
+        return
+    kind = type(images).__name__
+    if isinstance(images, list | tuple):
+        kind += f" of {', '.join(sorted({type(image).__name__ for image in images})) or 'nothing'}"
+    raise ServingError(Code.INVALID_ARGUMENT, f"images must be a list of files' contents, bytes; got a {kind}.")
+
+
 def read_picture(path: str) -> bytes:
-    """The bytes of a JPEG, PNG, GIF or BMP file.
+    """The bytes of a JPEG, PNG, WebP, GIF or BMP file.
 
     Raises:
-        ServingError: there is no such file, or it begins as none of the four.
+        ServingError: there is no such file, or it begins as none of these.
     """
     if not path:
-        raise ServingError(Code.INVALID_ARGUMENT, "Name a picture to ask about: --image some.png.")
+        raise ServingError(
+            Code.INVALID_ARGUMENT, "Name a picture to ask about: --image=some.png, or IMAGE=some.png to make predict."
+        )
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ServingError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}.") from None
     if not data.startswith(PICTURES):
-        raise ServingError(Code.INVALID_ARGUMENT, f"{path} is no picture. Expected a JPEG, PNG, GIF or BMP file.")
+        raise ServingError(Code.INVALID_ARGUMENT, f"{path} is no picture. Expected a {FORMATS} file.")
     return data
 
 
@@ -133,7 +150,12 @@ def ask(url: str, model_name: str, image: str) -> str:
     with Client(url, model_name) as client:
         version = _newest_available(client)
         start = time.perf_counter()
-        classes = client.classify([picture], version=version)[0]
+        try:
+            classes = client.classify([picture], version=version)[0]
+        except ServingError as error:
+            if error.code is Code.INVALID_ARGUMENT:
+                raise ServingError(error.code, f"{image} is refused: {error.message}") from None
+            raise
         latency_ms = (time.perf_counter() - start) * 1000
         return f"{client.model_name} version {version}: {latency_ms:.1f} ms\n{table(classes)}"
 
@@ -151,9 +173,10 @@ def _refuse(sentence: str) -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = _Parser("convzoo-predict", description="Ask a running server what a picture shows.", allow_abbrev=False)
     parser.add_argument("--url", default="http://localhost:8501", help="http://host:port or grpc://host:port")
-    parser.add_argument("--image", default="", help="a JPEG, PNG, GIF or BMP file of any size")
+    parser.add_argument("--image", default="", help=f"a {FORMATS} file of any size")
     parser.add_argument("--model", default="", help="the model's name; over REST the server's only one if left out")
     arguments = parser.parse_args(argv)
+    leave_out_tensorflow()
     try:
         answer = ask(arguments.url, arguments.model, arguments.image)
     except ServingError as error:

@@ -1,4 +1,4 @@
-"""The client's gRPC half: TensorFlow Serving's stubs, which import TensorFlow."""
+"""The client's gRPC half: TensorFlow Serving's stubs, which import TensorFlow where it is not left out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import grpc
 import numpy as np
-import tensorflow as tf
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_status_pb2,
@@ -17,6 +16,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.client_transport import Classes, VersionStatus, unreachable
+from serving.codec_grpc import to_array, to_proto
 from serving.errors import Code, ServingError
 
 CHANNEL_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
@@ -69,8 +69,8 @@ class GrpcTransport:
 
     def _predict(self, spec: model_pb2.ModelSpec, input_name: str, values: np.ndarray) -> np.ndarray:
         request = predict_pb2.PredictRequest(model_spec=spec, output_filter=["probabilities"])
-        request.inputs[input_name].CopyFrom(tf.make_tensor_proto(values))
-        return tf.make_ndarray(self._call(self._prediction.Predict, request).outputs["probabilities"])
+        request.inputs[input_name].CopyFrom(to_proto(values, as_content=values.dtype != object))
+        return to_array(self._call(self._prediction.Predict, request).outputs["probabilities"], "probabilities")
 
     def _call(self, method: Any, request: Any) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Pictures sent in place of numbers: JPEG, PNG, GIF or BMP bytes to the array that an image input takes."""
+"""Pictures sent in place of numbers: JPEG, PNG, WebP, GIF or BMP bytes to the array that an image input takes."""
 
 import io
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from serving.errors import Code, ServingError
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP")  # as `encoded` takes; others of Pillow's start programs
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # as `encoded` takes; others of Pillow's start programs
 MODES = {1: "L", 3: "RGB"}
 
 
@@ -37,7 +37,7 @@ def decode_image(data: bytes, shape: tuple[int | None, ...], dtype: np.dtype) ->
     except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
         why = "" if isinstance(error, PIL.UnidentifiedImageError) else f": {error}"
         raise ServingError(
-            Code.INVALID_ARGUMENT, f"The {len(data)} bytes sent are no JPEG, PNG, GIF or BMP picture{why}."
+            Code.INVALID_ARGUMENT, f"The {len(data)} bytes sent are no JPEG, PNG, WebP, GIF or BMP picture{why}."
         ) from error
     size = (width or picture.width, height or picture.height)
     if picture.size != size:

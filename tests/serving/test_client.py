@@ -123,6 +123,13 @@ def test_classify_gives_names_best_first(brightness):
     np.testing.assert_allclose([p for _, p in dark + light], [0.8, 0.2, 0.8, 0.2], atol=1e-6)
 
 
+@pytest.mark.parametrize("images", [b"a file", "some.png", ["some.png"], [], 3])
+def test_what_is_no_list_of_files_is_refused(brightness, images):
+    for call in (brightness.predict_encoded, brightness.classify):
+        with pytest.raises(ServingError, match="images must be a list of files' contents, bytes; got a"):
+            call(images)
+
+
 def test_status_lists_the_versions(brightness):
     assert brightness.status() == [VersionStatus(3, "AVAILABLE", "")]
 
@@ -185,7 +192,7 @@ def test_several_models_need_a_name_and_are_listed(start_server, models, tmp_pat
         (tmp_path / name).symlink_to(models / "brightness")
 
     with start_server(models_root=str(tmp_path)) as server, Client(urls_of(server).rest) as asked:
-        with pytest.raises(ServingError, match="Name the model to ask. The server has: first, second."):
+        with pytest.raises(ServingError, match="Name the model to ask: .* The server has: first, second."):
             asked.status()
 
 
@@ -330,6 +337,15 @@ def test_command_line_asks_over_grpc(urls, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[1].startswith("  night   80.0%  ██████")
 
 
+def test_command_line_over_grpc_says_nothing_but_the_answer(urls, tmp_path):
+    (tmp_path / "dusk.png").write_bytes(png(51))
+    command = [sys.executable, "-m", "serving.client", "--url", urls.grpc, "--image", str(tmp_path / "dusk.png")]
+
+    told = subprocess.run([*command, "--model=brightness"], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert (told.stderr, told.stdout.count("\n")) == ("", 3)
+
+
 def test_command_line_prints_to_a_terminal_without_blocks(urls, tmp_path):
     (tmp_path / "dusk.png").write_bytes(png(51))
     command = [sys.executable, "-m", "serving.client", "--url", urls.rest, "--image", str(tmp_path / "dusk.png")]
@@ -353,11 +369,11 @@ def test_table_is_the_top_five_in_80_columns():
 def test_picture_that_is_missing_or_none_is_refused(tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("BE quick")
 
-    assert refusal(capsys) == "Name a picture to ask about: --image some.png.\n"
+    assert refusal(capsys) == "Name a picture to ask about: --image=some.png, or IMAGE=some.png to make predict.\n"
     assert refusal(capsys, "--image", "none.png") == "none.png cannot be read: No such file or directory.\n"
     assert refusal(capsys, "--image", str(tmp_path)) == f"{tmp_path} cannot be read: Is a directory.\n"
     assert refusal(capsys, "--image", str(tmp_path / "notes.txt")) == (
-        f"{tmp_path}/notes.txt is no picture. Expected a JPEG, PNG, GIF or BMP file.\n"
+        f"{tmp_path}/notes.txt is no picture. Expected a JPEG, PNG, WebP, GIF or BMP file.\n"
     )
 
 
@@ -366,7 +382,7 @@ def test_picture_that_the_server_cannot_read_is_refused_in_one_sentence(urls, tm
 
     sentence = refusal(capsys, "--url", urls.rest, "--image", str(tmp_path / "cut.png"))
 
-    assert sentence.count("\n") == 1
+    assert sentence.startswith(f"{tmp_path}/cut.png is refused: ") and sentence.count("\n") == 1
 
 
 def test_unreachable_server_is_refused_in_one_sentence(free_port, tmp_path, capsys):

@@ -25,4 +25,4 @@ def test_picture_is_decoded_in_the_inputs_channels(kind):
 def test_what_is_none_of_the_formats_is_refused(data):
     with pytest.raises(ServingError) as refused:
         decode_image(data, (None, None, 3), UINT8)
-    assert refused.value.message == f"The {len(data)} bytes sent are no JPEG, PNG, GIF or BMP picture."
+    assert refused.value.message == f"The {len(data)} bytes sent are no JPEG, PNG, WebP, GIF or BMP picture."

@@ -140,7 +140,7 @@ def test_bad_gzip_is_400(http, body):
     assert response.status_code == 400 and "gzip" in response.json()["error"]
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "BMP", "GIF"])
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "BMP", "GIF", "WEBP"])
 def test_picture_in_place_of_numbers_is_decoded_and_resized(http, file_format):
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (9, 5), (10, 200, 30)).save(buffer, file_format)
@@ -151,7 +151,7 @@ def test_picture_in_place_of_numbers_is_decoded_and_resized(http, file_format):
 
 def test_bytes_that_are_no_picture_are_400(http):
     response = http.post(f"{MODEL}:predict", json={"signature_name": "image", "instances": [b64(b"no picture")]})
-    assert response.status_code == 400 and "no JPEG, PNG, GIF or BMP" in response.json()["error"]
+    assert response.status_code == 400 and "no JPEG, PNG, WebP, GIF or BMP" in response.json()["error"]
 
 
 def test_classify_gives_pairs(http):
