@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 # 3,780.
 NATURAL_ROWS = 16
 
+TRIAL_S = 5.0  # of one run on values that nobody has sent: a loop until all are 1 may never end on them
+
 # Above, a request runs beside the queue: it would hold up all others of its signature for all of its turns.
 LARGE_ROWS = 8 * NATURAL_ROWS
 
@@ -230,7 +232,7 @@ class Batched:
         if not found.is_known:
             found.learn(
                 [request.inputs for request in batch],
-                lambda inputs: self._run(signature_name, outputs, inputs),
+                lambda inputs: self._run(signature_name, outputs, inputs, time.monotonic() + TRIAL_S),
             )
             if found.reason:
                 log.info("Requests for %s run apart: %s.", signature_name, found.reason)

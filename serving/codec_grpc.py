@@ -5,29 +5,20 @@
     request_examples(request.input)                         # classify and regress over gRPC: bytes [N]
     serialize_examples(codec_rest.decode_examples(...))     # and over REST
     to_classification_result(...), to_regression_result(...)
-    to_metadata(name, version, signature_defs)              # the metadata response
-    encode_metadata(response)                               # the body of GET /v1/models/{name}/metadata
 
 What a TensorProto may hold is as in TensorFlow's Tensor::FromProto: `tensor_content` comes first; too few values are
 filled up with the last one (none: zeros), too many are cut.
 """
 
 import functools
-import json
 import math
 from collections.abc import Mapping
-from typing import Any, cast
 
 import numpy as np
-from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor
-from google.protobuf.message import Message
 from tensorflow.core.example import example_pb2
 from tensorflow.core.framework import tensor_pb2
-from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
-    get_model_metadata_pb2,
     input_pb2,
     regression_pb2,
 )
@@ -38,7 +29,8 @@ from serving.json_examples import Examples, Features
 from serving.signature import Arrays
 from serving.tensor_types import BY_DTYPE, BY_NUMBER, TensorType, type_name
 
-FILL_LIMIT_BYTES = 1 << 28  # the largest array that a message with too few values may ask for
+FILL_LIMIT_BYTES = 1 << 26  # what a request's shapes may ask for beyond the values that came
+STRING_BYTES = 64  # what a string without content costs on its way through
 MAX_RANK = 64  # numpy's
 
 _STRING = np.dtype(np.object_)
@@ -52,12 +44,20 @@ _PACKED_TAGS = {  # of the fields whose packed values are the array's own bytes
 
 
 def to_arrays(inputs: Mapping[str, tensor_pb2.TensorProto]) -> Arrays:
-    """`to_array` of every input."""
-    return {name: to_array(proto, name) for name, proto in inputs.items()}
+    """`to_array` of every input, within one limit for all that is filled up."""
+    arrays, limit_bytes = {}, FILL_LIMIT_BYTES
+    for name, proto in inputs.items():
+        arrays[name] = to_array(proto, name, limit_bytes)
+        if len(inputs) > 1:
+            limit_bytes -= max(0, arrays[name].nbytes - proto.ByteSize())
+    return arrays
 
 
-def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
+def to_array(proto: tensor_pb2.TensorProto, name: str, limit_bytes: int = FILL_LIMIT_BYTES) -> np.ndarray:
     """The array of `proto`; where it came as `tensor_content`, a read-only view of the message's own bytes.
+
+    Args:
+        limit_bytes: how large the array may be where the values that came do not fill it.
 
     Raises:
         ServingError: INVALID_ARGUMENT `tensor parsing error: NAME`, then what is wrong: an unknown type, a negative or
@@ -71,18 +71,20 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
         raise _error(name, f"Shape {shape} is not that of a tensor of at most {MAX_RANK} dimensions.")
     count = math.prod(shape)
     if count == 0:
-        try:
-            return np.empty(shape, row.dtype)
-        except ValueError as error:  # no elements, but sizes whose product overflows
-            raise _error(name, f"Shape {shape} is too large.") from error
+        # What computes with no rows, or with no columns, may still make room for one, or take them one by one.
+        if math.prod(size for size in shape if size) * row.dtype.itemsize > limit_bytes:
+            raise _error(name, f"Shape {shape} is too large for a tensor without elements.")
+        return np.empty(shape, row.dtype)
     content = proto.tensor_content
     if content and row.dtype == _STRING:
         return _strings(_split_strings(content, count, name)).reshape(shape)
     if content:
         if len(content) != count * row.dtype.itemsize:
             raise _error(name, f"{shape} of {row.name} needs {count * row.dtype.itemsize} bytes, {len(content)} came.")
+        if row.dtype == bool:
+            return (np.frombuffer(content, np.uint8) != 0).reshape(shape)
         return np.frombuffer(content, row.dtype).reshape(shape)
-    return _fill(_values(proto, row), count, shape, name).reshape(shape)
+    return _fill(_values(proto, row), count, shape, name, limit_bytes).reshape(shape)
 
 
 def _error(name: str, reason: str) -> ServingError:
@@ -102,16 +104,18 @@ def _values(proto: tensor_pb2.TensorProto, row: TensorType) -> np.ndarray:
     return values.astype(row.dtype, copy=False)
 
 
-def _fill(values: np.ndarray, count: int, shape: list[int], name: str) -> np.ndarray:
+def _fill(values: np.ndarray, count: int, shape: list[int], name: str, limit_bytes: int) -> np.ndarray:
     if len(values) >= count:
         return values[:count]
-    if count * values.itemsize > FILL_LIMIT_BYTES:
+    if count * (STRING_BYTES if values.dtype == _STRING else values.itemsize) > limit_bytes:
         raise _error(
-            name, f"{len(values)} values came for shape {shape}; up to {FILL_LIMIT_BYTES} bytes are filled up."
+            name, f"{len(values)} values came for shape {shape}; up to {FILL_LIMIT_BYTES:,} bytes are filled up."
         )
+    if not len(values) and values.dtype != _STRING:
+        return np.zeros(count, values.dtype)
     filled = np.empty(count, values.dtype)
     filled[: len(values)] = values
-    filled[len(values) :] = values[-1] if len(values) else (b"" if values.dtype == _STRING else 0)
+    filled[len(values) :] = values[-1] if len(values) else b""
     return filled
 
 
@@ -246,52 +250,3 @@ def to_regression_result(values: np.ndarray) -> regression_pb2.RegressionResult:
     for value in values.tolist():
         message.regressions.add(value=value)
     return message
-
-
-def to_metadata(
-    name: str, version: int, signature_defs: Mapping[str, meta_graph_pb2.SignatureDef]
-) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    """A model's signatures as the metadata response, packed as `signature_def`."""
-    response = get_model_metadata_pb2.GetModelMetadataResponse()
-    response.model_spec.name = name
-    response.model_spec.version.value = version
-    signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=signature_defs)
-    response.metadata["signature_def"].Pack(signatures)
-    return response
-
-
-def encode_metadata(response: get_model_metadata_pb2.GetModelMetadataResponse) -> bytes:
-    """The REST body of a model's metadata: model_spec and signature_def, joined as TensorFlow Serving joins them."""
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    response.metadata["signature_def"].Unpack(signatures)
-    spec, signature_def = (
-        json.dumps(_json(message), indent=1, ensure_ascii=False) for message in (response.model_spec, signatures)
-    )
-    body = f'{{\n"model_spec":{spec}\n,\n"metadata": {{"signature_def": {signature_def}\n}}\n}}\n'
-    return body.encode()
-
-
-def _json(message: Message) -> Any:
-    value = json_format.MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    return _fields(value, cast(Descriptor, message.DESCRIPTOR))
-
-
-def _fields(value: Any, kind: Descriptor) -> Any:
-    """A message's JSON in the order of TensorFlow Serving's replies: plain fields as declared, then those of oneofs."""
-    if not isinstance(value, dict):
-        return value  # a wrapper, such as Int64Value
-    fields = sorted(kind.fields, key=lambda field: field.containing_oneof is not None)
-    return {field.name: _field(value[field.name], field.message_type) for field in fields if field.name in value}
-
-
-def _field(value: Any, kind: Descriptor | None) -> Any:
-    if kind is None:
-        return value
-    if kind.GetOptions().map_entry:
-        entry = kind.fields_by_name["value"].message_type
-        return {key: _field(value[key], entry) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_fields(item, kind) for item in value]
-    return _fields(value, kind)

@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving import codec_grpc, inference, model_config
+from serving import codec_grpc, codec_metadata, inference, model_config
 from serving.call import Call, ModelSpec, Observer
 from serving.classification import Classification
 from serving.errors import Code, ServingError
@@ -134,7 +134,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                     raise ServingError(Code.INVALID_ARGUMENT, f"Metadata field {field} is not supported")
             with self._models.acquire(*spec[:3]) as version:
                 call.version = version
-                return codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)
+                return codec_metadata.to_metadata(version.name, version.version, version.loaded.signature_defs)
 
     @contextlib.contextmanager
     def _asked(

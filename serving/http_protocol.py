@@ -4,10 +4,12 @@ Java's own client and `curl --http2` send a first request with `Upgrade: h2c`. A
 it as any other (RFC 9110, 7.8). httptools takes such a request to end with its headers, and uvicorn drops the body.
 """
 
+from collections.abc import Iterable, Iterator
+
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-OFFER = {b"upgrade", b"connection", b"http2-settings"}
+OFFER = {b"upgrade", b"http2-settings"}
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -18,13 +20,13 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            method = self.parser.get_method()
+            method, version = self.parser.get_method(), self.parser.get_http_version()
             self.parser = httptools.HttpRequestParser(self)
             if method == b"CONNECT":
                 self.send_400_response("CONNECT is for proxies.")
                 return
-            headers = [b"%s: %s" % header for header in self.headers if header[0].lower() not in OFFER]
-            head = b"\r\n".join([b"%s %s HTTP/1.1" % (method, self.url), *headers, b"\r\n"])
+            start = b"%s %s HTTP/%s" % (method, self.url, version.encode())
+            head = b"\r\n".join([start, *without_offer(self.headers), b"\r\n"])
             self.data_received(head + data[offer.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
@@ -36,3 +38,12 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+
+def without_offer(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """The lines of `headers`, without the offer; of Connection what it says besides."""
+    for name, value in headers:
+        if name.lower() == b"connection":
+            value = b", ".join(option for option in map(bytes.strip, value.split(b",")) if option.lower() not in OFFER)
+        if name.lower() not in OFFER and value:
+            yield b"%s: %s" % (name, value)

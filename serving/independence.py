@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from serving.engine_check import TOLERANCES, draw_unlike
-from serving.errors import ServingError
+from serving.errors import Code, ServingError
 from serving.signature import Arrays
 
 Run = Callable[[Arrays], Arrays]
@@ -43,8 +43,10 @@ class Independence:
                 try:
                     apart = [run(request) for request in trial]
                     self.reason = uneven(apart) or difference(joined(apart), run(joined(trial)))
-                except ServingError:  # indices out of range, images that do not decode
-                    continue
+                except ServingError as error:  # indices out of range, images that do not decode
+                    if error.code is not Code.DEADLINE_EXCEEDED:
+                        continue
+                    self.reason = "a trial took too long"
                 self.is_known = True
                 if self.reason:
                     return

@@ -115,6 +115,8 @@ def pack(values: list[Any], dtype: np.dtype) -> np.ndarray:
         packed[:] = [v if type(v) is bytes else v.encode("utf-8", "surrogateescape") for v in values]
         return packed
     with np.errstate(over="ignore"):
+        if dtype == ml_dtypes.bfloat16:
+            return np.array(values, np.float64).astype(dtype)  # which takes no integer beyond int64 itself
         return np.array(values, dtype)
 
 

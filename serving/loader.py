@@ -7,9 +7,10 @@ server's process reads what came out of it, compiled networks included: 6 to 9 m
 interpreter. What TensorFlow itself runs is loaded in the server's process, by TensorFlow's library, which does not hold
 it either (`serving.tensorflow_c`).
 
-The server's end is `Loader`; the child is `python -m serving.loader`. They speak pickles over the child's standard
-input and output. A `Request` is answered by a `ServingError`, or by two of `Conversion`: one that leaves all to
-TensorFlow as soon as that has loaded the model, which counts where what follows crashes the child, and the real one.
+This is the server's end; the child is `serving.loading_process`. They speak pickles over the child's standard input
+and output. A `Request` is answered by a `ServingError`, or by two of `Conversion`: one that leaves all to TensorFlow as
+soon as that has loaded the model, which counts where what follows crashes the child or takes too long, and the real
+one.
 """
 
 import contextlib
@@ -17,36 +18,30 @@ import functools
 import logging
 import os
 import pickle
-import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 
 from serving.errors import Code, ServingError
-from serving.quiet import import_tensorflow, put_tensorflow_back
+from serving.loading_process import CANNOT_START, Request
+from serving.quiet import put_tensorflow_back
 from serving.servable import EngineOptions, Servable, load
 
 if TYPE_CHECKING:
     from serving.parts import Conversion
 
 IDLE_S = 10.0
-COMMAND = (sys.executable, "-m", "serving.loader")
-CANNOT_START = 77  # the child's exit status
+CONVERSION_S = 600.0
+COMMAND = (sys.executable, "-m", "serving.loading_process")
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 LOST = (OSError, EOFError, pickle.UnpicklingError)
 
 log = logging.getLogger(__name__)
-
-
-class Request(NamedTuple):
-    path: Path
-    tags: tuple[str, ...]
-    options: EngineOptions
 
 
 class NotStartedError(Exception):
@@ -59,14 +54,18 @@ class Loader:
     Args:
         idle_s: how long the child stays for the next one: its start takes seconds, and it holds some 500 MB.
         command: what starts the child.
+        conversion_s: how long a conversion may take that TensorFlow's load has come before.
     """
 
-    def __init__(self, idle_s: float = IDLE_S, command: Sequence[str] = COMMAND) -> None:
-        self._idle_s, self._command = idle_s, command
+    def __init__(
+        self, idle_s: float = IDLE_S, command: Sequence[str] = COMMAND, conversion_s: float = CONVERSION_S
+    ) -> None:
+        self._idle_s, self._command, self._conversion_s = idle_s, command, conversion_s
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._gives_way = False
         self._idle: threading.Timer | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._is_closed = False
 
     def start(self) -> None:
@@ -144,20 +143,38 @@ class Loader:
             raise ended(child, request.path) from error
         if isinstance(answer, ServingError):
             return answer
+        overdue = threading.Event()
+
+        def end() -> None:
+            overdue.set()
+            child.kill()
+
+        limit = threading.Timer(self._conversion_s, end)
+        limit.daemon = True
+        limit.start()
         try:
             return pickle.load(pipe(child.stdout))
         except LOST as error:
             refusal = ended(child, request.path)
-            if -child.wait() not in CRASHES:
+            if not overdue.is_set() and -child.wait() not in CRASHES:
                 raise refusal from error
             log.error("%s TensorFlow runs it.", refusal)
-            report = f"tensorflow: its conversion for OpenVINO ended by {signal.Signals(-child.wait()).name}"
+            why = f"took more than {self._conversion_s:g} s"
+            if not overdue.is_set():
+                why = f"ended by {signal.Signals(-child.wait()).name}"
+            report = f"tensorflow: its conversion for OpenVINO {why}"
             return answer._replace(engine_report=dict.fromkeys(answer.engine_report, report))
+        finally:
+            limit.cancel()
 
     def _launch(self, gives_way: bool) -> subprocess.Popen[bytes]:
         self._end()
         self._gives_way = gives_way
-        self._child = launch([*self._command, *(["gives_way"] if gives_way else [])])
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="convzoo-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise NotStartedError(str(error)) from error
+        self._child = launch([*self._command, *(["gives_way"] if gives_way else [])], self._folder.name)
         return self._child
 
     def _end_when_idle(self) -> None:
@@ -178,10 +195,12 @@ class Loader:
             child.kill()
             with contextlib.suppress(BrokenPipeError), child:  # closes its pipes and waits for it
                 pass
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
-def launch(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """The child, which imports TensorFlow before it reads.
+def launch(command: Sequence[str], folder: str) -> subprocess.Popen[bytes]:
+    """The child, which imports TensorFlow before it reads, and leaves in `folder` what it writes when it is killed.
 
     Raises:
         NotStartedError: with the reason.
@@ -192,7 +211,7 @@ def launch(command: Sequence[str]) -> subprocess.Popen[bytes]:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": places, "CUDA_VISIBLE_DEVICES": "-1"},
+            env={**os.environ, "PYTHONPATH": places, "CUDA_VISIBLE_DEVICES": "-1", "TMPDIR": folder},
             # An interrupt from the terminal is for the server, which ends the child in its time. Not a session of its
             # own, since Linux counts niceness only within one (autogroups).
             process_group=0,
@@ -218,63 +237,3 @@ def pipe(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
         raise EOFError("The child has no pipes.")
     return stream
-
-
-def give_way() -> None:
-    """Lets the server go first: p99 of callers in a load was 1.7 times what it is without by niceness alone, and 1.3
-    with a half of the processors left to the server. Niceness 19 would take minutes where the server uses every
-    processor."""
-    os.nice(10)
-    if hasattr(os, "sched_setaffinity"):  # Linux
-        processors = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, processors[len(processors) // 2 :])
-
-
-def main() -> int:
-    """The child: answers requests until there can be none any more."""
-    if "gives_way" in sys.argv:
-        give_way()
-    with contextlib.suppress(OSError):  # where memory is short, the kernel should end this process, not the server
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not get among the answers
-    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
-    threading.Thread(target=read, args=(requests,), daemon=True).start()
-    try:
-        import_tensorflow()
-        from serving.conversion import convert, unconverted
-        from serving.tensorflow_engine import TensorFlowServable
-    except ImportError:
-        traceback.print_exc()
-        return CANNOT_START
-
-    def send(answer: "Conversion | ServingError") -> None:
-        pickle.dump(answer, answers)
-        answers.flush()
-
-    while True:
-        path, tags, options = requests.get()
-        answer: Conversion | ServingError
-        try:
-            with contextlib.closing(TensorFlowServable(path, tags, options, optimize=False)) as servable:
-                send(unconverted(servable))
-                answer = convert(servable, options)
-        except ServingError as error:
-            answer = error
-        except Exception as error:
-            traceback.print_exc()
-            answer = ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
-        send(answer)
-
-
-def read(requests: "queue.SimpleQueue[Request]") -> None:
-    """Takes requests in a thread, so that the end of the server ends the child even in the middle of a conversion."""
-    while True:
-        try:
-            requests.put(pickle.load(sys.stdin.buffer))
-        except (EOFError, pickle.UnpicklingError):
-            os._exit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,6 +12,7 @@ from tensorflow.core.framework import graph_pb2
 from serving.errors import Code, ServingError
 from serving.servable import EngineOptions, batches_at_a_time
 from serving.signature import shape_text
+from serving.tensorflow_session import check_deadline
 
 # OpenVINO's import would send a note to its makers from a fork of this process. The fork keeps the process's pipes and
 # signal handlers, and was seen to outlive it. Without the module OpenVINO falls back on a stub of its own.
@@ -57,8 +58,8 @@ class Network:
     def __reduce__(self) -> tuple[Any, ...]:
         return Network.read, (self._compiled.export_model().getvalue(), self._options)
 
-    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Raises ServingError: INVALID_ARGUMENT where the shapes do not fit."""
+    def run(self, arrays: Sequence[np.ndarray], deadline_s: float | None = None) -> list[np.ndarray]:
+        """Raises ServingError: INVALID_ARGUMENT where the shapes do not fit, DEADLINE_EXCEEDED."""
         for array, shape in zip(arrays, self.shapes, strict=True):
             check_shape(array, shape)
         if not self.is_batched:
@@ -68,7 +69,10 @@ class Network:
             return self._infer(arrays, None)
         if rows <= most:
             return self._infer(arrays, rows)
-        turns = [self._infer([a[i : i + most] for a in arrays], min(most, rows - i)) for i in range(0, rows, most)]
+        turns = []
+        for i in range(0, rows, most):
+            check_deadline(deadline_s)
+            turns.append(self._infer([a[i : i + most] for a in arrays], min(most, rows - i)))
         return [np.concatenate(parts) for parts in zip(*turns, strict=True)]
 
     def _infer(self, arrays: Sequence[np.ndarray], rows: int | None) -> list[np.ndarray]:

@@ -36,7 +36,7 @@ class Plan(NamedTuple):
         if self.cut.before:
             values.update(self._run_rest(values, self.cut.before, deadline_s))
         check_deadline(deadline_s)
-        found = self.network.run([values[tensor] for tensor in self.cut.feeds])
+        found = self.network.run([values[tensor] for tensor in self.cut.feeds], deadline_s)
         values.update(zip(self.cut.fetches, found, strict=True))
         wanted = {name: self.cut.after[name] for name in outputs}
         missing = [tensor for tensor in wanted.values() if tensor not in values]

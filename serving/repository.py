@@ -207,14 +207,15 @@ class Repository:
                 wanted = model.wanted if model.config else {}
                 for number, path in wanted.items():
                     version = model.versions.get(number)
-                    if version is None or (version.state is State.END and not version.error):
+                    if version is None or (version.state is State.END and not version.attempts):
                         model.versions[number] = version = Version(name, number, path)
                     if version.state is State.START or self._is_due(version):
                         version.retry_at_s = None
                         self._move(version, State.LOADING)
                         self._loaders.submit(self._load_version, model, version)
-                for number, version in model.versions.items():
-                    if version.retry_at_s is not None and number not in wanted:
+                for version in [version for number, version in model.versions.items() if number not in wanted]:
+                    version.attempts = 0  # wanted again, it is tried again
+                    if version.retry_at_s is not None:
                         version.retry_at_s = None
                         self._move(version, State.END)
                 replaced = not wanted or any(number in wanted for number in model.available())

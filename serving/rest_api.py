@@ -6,6 +6,8 @@ included, against regular expressions and answers 400 to whatever fits none; so 
 
 import asyncio
 import functools
+import gzip
+import io
 import logging
 import re
 import time
@@ -20,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serving import codec_grpc, codec_rest, inference, metrics, model_config
+from serving import codec_grpc, codec_metadata, codec_rest, inference, metrics, model_config
 from serving.answers import Answers
 from serving.call import Call, ModelSpec, Observer
 from serving.errors import Code, ServingError
@@ -211,8 +213,8 @@ class RestApi:
         if match["metadata"]:
             with self._models.acquire(name, version_number, label) as version:
                 return _json(
-                    codec_grpc.encode_metadata(
-                        codec_grpc.to_metadata(version.name, version.version, version.loaded.signature_defs)
+                    codec_metadata.encode_metadata(
+                        codec_metadata.to_metadata(version.name, version.version, version.loaded.signature_defs)
                     )
                 )
         if label is not None:
@@ -282,24 +284,15 @@ def _models_body(models: Mapping[str, list[VersionStatus]]) -> bytes:
 
 
 def _inflated(body: bytes) -> bytes:
-    inflated = b""
-    while True:  # one member after another
-        inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            inflated += inflate.decompress(body, MAX_INFLATED_BYTES - len(inflated) + 1)
-        except zlib.error as error:
-            raise ServingError(
-                Code.INVALID_ARGUMENT, f"The body says Content-Encoding: gzip but does not inflate: {error}."
-            ) from error
-        if len(inflated) > MAX_INFLATED_BYTES:
-            raise ServingError(
-                Code.INVALID_ARGUMENT, f"The gzip body inflates to more than {MAX_INFLATED_BYTES:,} bytes."
-            )
-        if not inflate.eof:
-            raise ServingError(Code.INVALID_ARGUMENT, "The gzip body is cut short.")
-        body = inflate.unused_data
-        if not body:
-            return inflated
+    try:
+        inflated = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_INFLATED_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ServingError(
+            Code.INVALID_ARGUMENT, f"The body says Content-Encoding: gzip but does not inflate: {error}."
+        ) from error
+    if len(inflated) > MAX_INFLATED_BYTES:
+        raise ServingError(Code.INVALID_ARGUMENT, f"The gzip body inflates to more than {MAX_INFLATED_BYTES:,} bytes.")
+    return inflated
 
 
 def _config_in(body: bytes) -> tuple[model_config.ModelConfig, ...] | None:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from tensorflow.core.example import example_pb2
 from tensorflow.core.framework import tensor_pb2
-from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import input_pb2
 
 from serving import codec_grpc
@@ -122,21 +121,42 @@ def test_tensors_are_read_as_tensorflow_reads_them(text, values):
         ),
         (
             "dtype: DT_FLOAT tensor_shape { dim { size: 0 } dim { size: 4611686018427387904 } }",
-            "Shape [0, 4611686018427387904] is too large.",
+            "Shape [0, 4611686018427387904] is too large for a tensor without elements.",
+        ),
+        (
+            "dtype: DT_UINT8 tensor_shape { dim { size: 1099511627776 } dim { size: 0 } }",
+            "Shape [1099511627776, 0] is too large for a tensor without elements.",
         ),
         (
             "dtype: DT_FLOAT tensor_shape { dim { size: 1000000000 } } float_val: 1",
-            "1 values came for shape [1000000000]; up to 268435456 bytes are filled up.",
+            "1 values came for shape [1000000000]; up to 67,108,864 bytes are filled up.",
+        ),
+        (
+            "dtype: DT_STRING tensor_shape { dim { size: 2000000 } }",
+            "0 values came for shape [2000000]; up to 67,108,864 bytes are filled up.",
         ),
         (
             "dtype: DT_INT8 tensor_shape { dim { size: 9223372036854775807 } dim { size: 9223372036854775807 } }",
-            "0 values came for shape [9223372036854775807, 9223372036854775807]; up to 268435456 bytes are filled up.",
+            "0 values came for shape [9223372036854775807, 9223372036854775807]; up to 67,108,864 bytes are filled up.",
         ),
     ],
 )
 def test_tensors_that_do_not_hold_what_they_say_are_refused(text, reason):
     error = refusal(codec_grpc.to_array, tensor(text), "x")
     assert (error.code, error.message) == (Code.INVALID_ARGUMENT, f"tensor parsing error: x. {reason}")
+
+
+def test_inputs_are_filled_up_within_one_limit():
+    large = tensor("dtype: DT_FLOAT tensor_shape { dim { size: 10000000 } }")
+    assert codec_grpc.to_arrays({"x": large})["x"].sum() == 0
+    error = refusal(codec_grpc.to_arrays, {"x": large, "y": large})
+    assert error.message.startswith("tensor parsing error: y. 0 values came for shape [10000000]")
+
+
+def test_every_byte_of_a_bool_but_zero_is_true():
+    proto = tensor("dtype: DT_BOOL tensor_shape { dim { size: 4 } } tensor_content: '\\377\\200\\001\\000'")
+    array = codec_grpc.to_array(proto, "x")
+    assert array.view(np.uint8).tolist() == [1, 1, 1, 0]
 
 
 def test_more_dimensions_than_numpy_has_are_refused():
@@ -310,14 +330,3 @@ def test_classification_result():
 def test_regression_result():
     message = codec_grpc.to_regression_result(np.array([0.5, 2], np.float32))
     assert [one.value for one in message.regressions] == [0.5, 2.0]
-
-
-def test_metadata_to_the_byte():
-    signature = meta_graph_pb2.SignatureDef(method_name="tensorflow/serving/predict")
-    text_format.Parse(
-        "name: 'x:0' dtype: DT_FLOAT tensor_shape { dim { size: -1 } dim { size: 1 } }", signature.inputs["x"]
-    )
-    text_format.Parse("name: 'y:0' dtype: DT_FLOAT tensor_shape { unknown_rank: true }", signature.outputs["y"])
-    response = codec_grpc.to_metadata("half_plus_two", 123, {"serving_default": signature})
-    assert response.model_spec.signature_name == ""
-    assert codec_grpc.encode_metadata(response) == (GOLDEN / "metadata.response.json").read_bytes()

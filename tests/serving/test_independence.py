@@ -115,6 +115,17 @@ def test_nothing_is_known_after_requests_that_are_alike_or_fail(rows):
     assert not independence.is_known
 
 
+def test_trial_that_takes_too_long_is_a_reason():
+    def endless_at_zero(inputs):
+        if not inputs["x"].all():
+            raise ServingError(Code.DEADLINE_EXCEEDED, "Timed out.")
+        return inputs
+
+    independence = Independence()
+    independence.learn(requests([0.0], [2.0]), endless_at_zero)
+    assert (independence.is_known, independence.reason) == (True, "a trial took too long")
+
+
 def test_what_is_known_is_not_tried_again():
     independence = Independence()
     independence.learn(requests([1.0], [2.0]), doubled)

@@ -73,7 +73,7 @@ def children(pid):
 
 
 def loaders(pid):
-    return [child for child in children(pid) if b"serving.loader" in command(child)]
+    return [child for child in children(pid) if b"serving.loading_process" in command(child)]
 
 
 def command(pid):
@@ -145,9 +145,9 @@ def test_model_loads_in_this_process_where_no_child_can_start(command, versions,
 
 CRASHING = """
 import os, signal, sys
-from serving import loader, network
+from serving import loading_process, network
 network.Network.of = lambda *arguments: os.kill(os.getpid(), signal.{signal})
-sys.exit(loader.main())
+sys.exit(loading_process.main())
 """
 
 
@@ -162,6 +162,39 @@ def test_model_whose_conversion_crashes_the_child_is_tensorflows(crash, versions
         assert f"was killed by {crash} while it loaded {versions / version}. TensorFlow runs it." in caplog.text
         servable.close()
     loader.close()
+
+
+HANGING = """
+import os, signal, sys
+from serving import loading_process, network
+network.Network.of = lambda *arguments: os.kill(os.getpid(), signal.SIGSTOP)
+sys.exit(loading_process.main())
+"""
+
+
+def test_model_whose_conversion_takes_too_long_is_tensorflows(versions):
+    loader = Loader(command=(sys.executable, "-c", HANGING), conversion_s=1)
+    servable = loader.load(versions / "1", **LOAD)
+    assert servable.engine_report["shout"] == "tensorflow: its conversion for OpenVINO took more than 1 s"
+    servable.close()
+    loader.close()
+
+
+WRITING = """
+import sys, tempfile
+from serving import loading_process
+open(tempfile.mkdtemp() + "/network.pb", "w").close()
+sys.exit(loading_process.main())
+"""
+
+
+def test_what_a_killed_child_has_written_goes_with_it(versions, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    loader = Loader(command=(sys.executable, "-c", WRITING))
+    loader.load(versions / "1", **LOAD).close()
+    assert list(tmp_path.glob("*/*/network.pb"))
+    loader.close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_where_no_child_can_start_a_server_takes_back_the_tensorflow_that_it_left_out(versions):

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import openvino
 import pytest
@@ -193,6 +195,12 @@ def test_report_says_which_engine_and_why(fast, name, engine, reason):
     report = fast.engine_report[name]
     assert report.startswith(f"{engine}: ")
     assert reason in report
+
+
+def test_rows_that_run_in_turns_end_at_the_deadline(fast):
+    with pytest.raises(ServingError) as refused:
+        fast.run("serving_default", {"images": images(100_000)}, ["probabilities"], time.monotonic() + 0.01)
+    assert refused.value.code is Code.DEADLINE_EXCEEDED
 
 
 def test_no_rows_give_no_rows(fast):

@@ -216,6 +216,18 @@ def test_failed_load_is_tried_again_and_then_given_up(loads, seen, write):
     repository.stop()
 
 
+def test_failed_version_is_tried_anew_when_its_model_comes_back(loads, seen, write):
+    options = Options(file_system_poll_wait_seconds=-1, max_num_load_retries=0)
+    repository = Repository(loads, options, seen)
+    config = ModelConfig("m", write("m", 1, "bad"))
+    for tried in (1, 2):
+        with pytest.raises(ServingError, match="unreadable"):
+            repository.replace([config])
+        assert loads.asked == [("m", 1)] * tried
+        repository.replace([])
+    repository.stop()
+
+
 @pytest.mark.parametrize(
     "name, version, label, code, message",
     [

@@ -84,6 +84,12 @@ def test_gzip_request_of_several_members_is_inflated(http):
     assert response.json() == {"predictions": [2.5]}
 
 
+def test_gzip_request_of_many_members_costs_no_more_than_its_bytes(http):
+    body = gzip.compress(b" " * 50_000_000) + gzip.compress(b" ") * 400 + gzip.compress(b'{"instances": [1]}')
+    response = http.post(f"{MODEL}:predict", content=body, headers={"Content-Encoding": "gzip"}, timeout=10)
+    assert response.json() == {"predictions": [2.5]}
+
+
 # What Java's HttpClient and `curl --http2` say in the first request of a connection.
 OFFER = (
     b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAA\r\nUpgrade: h2c"
@@ -113,6 +119,14 @@ def test_connect_is_400(half_plus_two):
     with socket.create_connection(("localhost", half_plus_two.flags.rest_api_port), 20) as connection:
         connection.sendall(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_connection_that_is_to_close_is_closed_though_it_offers_an_upgrade(half_plus_two):
+    request = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n" % MODEL.encode()
+    with socket.create_connection(("localhost", half_plus_two.flags.rest_api_port), 3) as connection:
+        connection.sendall(request)
+        answer = b"".join(iter(lambda: connection.recv(1000), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_client_that_leaves_during_its_request_is_no_failure(half_plus_two, http, caplog):
