@@ -12,8 +12,8 @@ URL     ?= http://localhost:8501
 help:            ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
 
-train: .venv/ready data   ## Train MODEL on DATASET and export it under models/
-	.venv/bin/python -m training.train --model "$(MODEL)" --dataset "$(DATASET)"
+train: .venv/ready data   ## Train MODEL on DATASET, export it under models/ as NAME
+	.venv/bin/python -m training.train --model "$(MODEL)" --dataset "$(DATASET)" $(if $(NAME),--name "$(NAME)")
 
 data:            ## Install Debian's Fashion-MNIST where it is missing and may be installed
 	@if [ "$(DATASET)" = fashion_mnist ] && [ ! -d /usr/share/datasets/fashion-mnist ] \
@@ -22,11 +22,12 @@ data:            ## Install Debian's Fashion-MNIST where it is missing and may b
 	    apt-get -qq update && apt-get -qq -y install dataset-fashion-mnist > /dev/null; \
 	fi
 
-finetune: .venv/ready  ## Fine-tune a pretrained network on the folder DATA and export it
-	.venv/bin/python -m training.fine_tune $(if $(DATA),--data "$(DATA)")
+finetune: .venv/ready  ## Fine-tune a pretrained network on the folder DATA, export it as NAME
+	.venv/bin/python -m training.fine_tune $(if $(DATA),--data "$(DATA)") $(if $(NAME),--name "$(NAME)")
 
-evaluate: .venv/ready  ## Measure the newest version of MODEL on the test images of DATASET
-	.venv/bin/python -m training.evaluate "models/$(MODEL)" --dataset "$(DATASET)"
+evaluate: .venv/ready  ## Measure the newest version of NAME (or MODEL) on its test images
+	.venv/bin/python -m training.evaluate "models/$(or $(NAME),$(MODEL))" \
+	  $(if $(filter file,$(origin DATASET)),,--dataset "$(DATASET)")
 
 compare: .venv/ready data  ## Train pooled and all-convolutional networks side by side: an hour
 	.venv/bin/python -m training.compare --epochs 3
@@ -34,8 +35,8 @@ compare: .venv/ready data  ## Train pooled and all-convolutional networks side b
 serve: .venv/ready     ## Serve every model under models/: gRPC on 8500, REST on 8501
 	.venv/bin/python -m serving.server --models_root=models --port=8500 --rest_api_port=8501
 
-predict: .venv/ready   ## Ask the running server what IMAGE shows
-	.venv/bin/python -m serving.client --url $(URL) --image "$(IMAGE)" $(if $(NAME),--model $(NAME))
+predict: .venv/ready   ## Ask the server at URL, its model NAME, what IMAGE shows
+	.venv/bin/python -m serving.client --url "$(URL)" --image "$(IMAGE)" $(if $(NAME),--model "$(NAME)")
 
 bench: .venv/ready     ## The server against the engine it runs; needs nghttp2-client and an idle machine
 	.venv/bin/python -m benchmarks.serving

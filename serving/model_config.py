@@ -167,7 +167,10 @@ def from_models_root(path: str) -> tuple[ModelConfig, ...]:
     """
     root = Path(path).absolute()
     if not root.is_dir():
-        raise ServingError(Code.NOT_FOUND, f"{path}: No such folder. It should hold <model>/<integer version>/.")
+        raise ServingError(
+            Code.NOT_FOUND,
+            f"{path}: No such folder. It should hold <model>/<integer version>/, such as a training exports.",
+        )
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and _can_be_asked_for(folder.name))
     return tuple(ModelConfig(folder.name, str(folder)) for folder in folders if _has_versions(folder))
 

@@ -176,9 +176,10 @@ class Repository:
                 model = self.models.by_name[name]
                 if model.config is not config:  # changed since
                     continue
-                if not found and (model.wanted or not model.versions):
-                    log.warning("Model %r: %s", name, nothing_found(config))
-                model.wanted = found
+                missing = nothing_found(config) if not found and (model.wanted or not model.versions) else ""
+                if missing and missing != model.missing:
+                    log.warning("Model %r: %s", name, missing)
+                model.wanted, model.missing = found, missing
         self._retry_rewritten()
         self._reconcile()
 
@@ -335,4 +336,10 @@ def nothing_found(config: ModelConfig) -> str:
     if isinstance(config.version_policy, Specific):
         numbers = ", ".join(map(str, config.version_policy.versions))
         return f"no version {numbers} under {config.base_path}, and its policy asks for no other."
-    return f"no version under {config.base_path}. Did you forget to name your leaf directory as a number (eg. '/1/')?"
+    forgotten = "Did you forget to name your leaf directory as a number (eg. '/1/')?"
+    base_path = Path(config.base_path)
+    if (base_path / "saved_model.pb").exists():
+        forgotten = f"It is a version itself: give {base_path.parent}."
+    elif any(base_path.glob("*/*/saved_model.pb")):
+        forgotten += " If models lie in it, --models_root serves them all."
+    return f"no version under {config.base_path}. {forgotten}"

@@ -79,6 +79,7 @@ class Model:
     versions: dict[int, Version] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
     wanted: dict[int, Path] = field(default_factory=dict)
+    missing: str = ""  # what was said last of having no version to load
 
     def available(self) -> list[int]:
         return sorted(number for number, version in self.versions.items() if version.state is State.AVAILABLE)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.class_names import CLASS_NAMES
 from training.errors import InputError
 
 BATCH_SIZE = 500
@@ -35,6 +36,16 @@ class Artifact:
         """model_card.json's content, empty where there is none."""
         path = self.path / "model_card.json"
         return read_card(path) if path.is_file() else {}
+
+    @property
+    def dataset(self):
+        """What it was trained on, as `datasets.load` takes it: a name, or the path of a folder or archive."""
+        known = self.card.get("dataset")
+        if not known:
+            raise InputError(f"{self.path} has no model_card.json that says what it was trained on; give --dataset.")
+        source = Path(known["source"])
+        is_pictures = source.name.split(".")[0] == known["name"] and source.exists()  # it may have a known name
+        return known["name"] if known["name"] in CLASS_NAMES and not is_pictures else known["source"]
 
     @property
     def labels_file(self):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import training.inputs  # noqa: F401  a layer of it may be in a network's front
 import zoo
-from training.artifact import load, read_card, weights_of
+from training.artifact import load, read_card, version_directory, weights_of
 from training.errors import InputError
 from zoo import cards, catalog, trained, weight_files
 from zoo.front import front_from
@@ -101,12 +101,13 @@ def set_head(model, kernel, bias):
 
 def read_version(name, folder):
     """(what its card says of the network, [Stored]) of the exported model in `folder`."""
+    folder = version_directory(folder)
     card = folder / "model_card.json"
     if not card.is_file():
         raise InputError(f"{folder} has no model_card.json; expected a version directory, such as models/{name}/1.")
     network = {"front": [], **read_card(card)["model"]}
     if network["name"] != name:
-        raise InputError(f"{folder} holds a {network['name']}, not a {name}: give --backbone {network['name']}.")
+        raise InputError(f"{folder} holds {network['name']}, not {name}: give --backbone {network['name']}.")
     return network, weight_files.by_layer(weights_of(load(folder)))
 
 

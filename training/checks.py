@@ -54,6 +54,6 @@ def exportable(folder):
 def served_name(name):
     """A name that can stand in a URL and be a visible folder's."""
     if not name or set("/:") & set(name) or name.startswith("."):
-        raise ValueError(f"name must be a word without / or : to be served under, got {name!r}.")
+        raise ValueError(f"name must have no / or : in it, and no dot before it, to be served under, got {name!r}.")
     if len(name.encode()) > LONGEST_NAME:
         raise ValueError(f"name must be at most {LONGEST_NAME} bytes long, got {len(name.encode())}.")

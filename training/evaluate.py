@@ -26,8 +26,9 @@ class EvaluateConfig:
 
     path: tyro.conf.Positional[Path]
     """a version directory, such as models/all_cnn_c/1; of a model's directory the highest version is taken"""
-    dataset: str = "fashion_mnist"
-    """fashion_mnist, mnist, cifar10, cifar100, or the path of a folder or tar archive of pictures"""
+    dataset: str | None = None
+    """fashion_mnist, mnist, cifar10, cifar100, or the path of a folder or tar archive of pictures; by default what the
+    model's card says it was trained on"""
     data_dir: Path | None = None
     """folder with the IDX files of fashion_mnist or mnist; by default they are looked for, then downloaded"""
     seed: int | None = None
@@ -54,11 +55,12 @@ def measure(config):
 
     folders.require_writable(config.results_root)
     artifact = Artifact(config.path)
+    name = config.dataset or artifact.dataset
     data = datasets.load(
-        config.dataset,
+        name,
         data_dir=config.data_dir,
-        image_size=picture_size(artifact.image_shape),
-        seed=split_seed(config, artifact.card),
+        image_size=None if name in CLASS_NAMES else picture_size(artifact.image_shape),
+        seed=split_seed(config, name, artifact.card),
     )
     labels = labels_for(artifact, data, data.test.labels)
     probabilities = artifact.probabilities(data.test.images)
@@ -79,12 +81,12 @@ def measure(config):
     return folder
 
 
-def split_seed(config, card):
+def split_seed(config, name, card):
     """The seed of the split into training and test images: what was trained on is not to be tested on."""
     trained = card.get("seed", 0)
-    if config.dataset not in CLASS_NAMES and config.seed not in (None, trained):
+    if name not in CLASS_NAMES and config.seed not in (None, trained):
         print(
-            f"{config.path} was trained with seed {trained}: if {config.dataset} has no test part, seed {config.seed} "
+            f"{config.path} was trained with seed {trained}: if {name} has no test part, seed {config.seed} "
             "tests on images that it was trained on. Leave --seed out.",
             file=sys.stderr,
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras
 
+from training.errors import InputError
 from training.signatures import signatures
 from training.warmup import write_warmup_requests
 
@@ -71,6 +72,30 @@ def publish(scratch, home):
             if not (home / str(version)).exists():
                 raise
             version += 1
+
+
+def require_kin(home, class_names, dataset):
+    """Told before hours of work: a running server gives the model's clients the next version as soon as it is there.
+
+    Raises:
+        InputError: the newest version in `home` tells apart other classes, none of them among `class_names`.
+    """
+    labels = home / str(next_version(home) - 1) / "assets" / "labels.txt" if home.is_dir() else None
+    if labels is None or not labels.is_file():
+        return
+    known = labels.read_text("utf-8").splitlines()
+    told = f"{labels.parents[1]} knows the classes {listed(known)}; {dataset} has {listed(class_names)}."
+    if not set(known) & set(class_names):
+        raise InputError(
+            f"{told} A server would give the one's clients the other's answers: give the new model a name of its own "
+            "with --name (NAME=... to make)."
+        )
+    if set(known) != set(class_names):
+        print(f"{told} A running server will go over to the new ones; --name would keep the two apart.")
+
+
+def listed(names):
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def next_version(home):

@@ -81,6 +81,7 @@ def fine_tune(config):
     import keras
 
     from training import backbones, photographs
+    from training.export import require_kin
 
     checks.exportable(config.models_root / config.served_name)
     folders.require_writable(config.models_root / config.served_name, config.runs_root / config.served_name)
@@ -89,6 +90,7 @@ def fine_tune(config):
     listing = photographs.find(config.data, config.seed)
     plan = backbones.plan(config.backbone, config.weights, image_size=config.image_size, width=config.width)
     model = backbones.build(plan, len(listing.class_names))
+    require_kin(config.models_root / config.served_name, listing.class_names, config.data)
     cache = photographs.cache_folder(config.runs_root, config.data)
     cache.mkdir(parents=True, exist_ok=True)
     with folders.locked(cache):
@@ -184,15 +186,19 @@ def tell(photos, parts, probabilities, folder):
     confusion = metrics.confusion_matrix(probabilities.argmax(axis=1), labels, photos.num_classes)
     save_confusion(folder / "confusion.png", confusion, photos.class_names, photos.name)
     worst = worst_mistakes(probabilities, labels)
+    picture = folder / "mistakes.png"
     titles = [
         f"{photos.class_names[probabilities[at].argmax()]} {probabilities[at].max():.0%}\n"
         f"is {photos.class_names[labels[at]]}\n{Path(photos.paths[parts.test[at]]).name}"
         for at in worst
     ]
-    save_images(folder / "mistakes.png", photos.images(parts.test[worst]), titles)
+    picture.unlink(missing_ok=True)
+    if worst:
+        save_images(picture, photos.images(parts.test[worst]), titles)
     print(f"Right on the test pictures: {accuracy}.")
     print(f"Always guessing the commonest class, {photos.class_names[commonest]}: {guessed}.")
-    print(f"Confusion matrix: {folder / 'confusion.png'}; worst mistakes: {folder / 'mistakes.png'}")
+    mistakes = f"; worst mistakes: {picture}" if worst else ""
+    print(f"Confusion matrix: {folder / 'confusion.png'}{mistakes}")
     return accuracy
 
 

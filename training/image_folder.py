@@ -121,9 +121,10 @@ def split(count, seed):
 
 def require_classes(source, class_names, classes):
     if len(class_names) < 2:
+        found = f"one class folder, {class_names[0]}" if class_names else "no class folder"
         raise InputError(
-            f"{source} has {len(class_names)} class folders ({', '.join(class_names) or 'none'}); expected two or more "
-            "in the layout train/<class>/* and test/<class>/*, or <class>/*."
+            f"{source} has {found}; expected two or more in the layout train/<class>/* and test/<class>/*, or "
+            "<class>/*."
         )
     for name in (str(source), source.resolve().name, *class_names):
         if not is_text(name):
@@ -162,4 +163,4 @@ def report_skipped(outside, unread):
     for path, fault in faults.items():
         print(f"Skipped {printable(path)}: {fault}.", file=sys.stderr)
     if faults:
-        print(f"Skipped {len(faults)} files in all.", file=sys.stderr)
+        print(f"Skipped in all: {len(faults)}.", file=sys.stderr)

@@ -18,8 +18,8 @@ def worst_mistakes(probabilities, labels):
 
 
 def save_images(path, images, titles):
-    """A PNG of `images`, uint8 [N, H, W, C], in rows of COLUMNS, each under its title."""
-    rows = max(1, -(-len(images) // COLUMNS))
+    """A PNG of `images`, uint8 [N, H, W, C], N at least 1, in rows of COLUMNS, each under its title."""
+    rows = -(-len(images) // COLUMNS)
     with saved_figure(path, (COLUMNS * 2.4, rows * 3), dpi=100) as figure:
         for at, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).flat):
             axes.axis("off")

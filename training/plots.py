@@ -36,7 +36,8 @@ def save_confusion(path, confusion, class_names, title):
     with saved_figure(path, (side, side), dpi=120) as figure:
         axes = figure.add_subplot()
         axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the few mistakes are what one looks for
-        axes.set(title=title, xlabel="taken for", ylabel="class")
+        figure.suptitle(title, fontsize=10, wrap=True)
+        axes.set(xlabel="taken for", ylabel="class")
         fontsize = 9 if has_figures else 5
         if count <= 110:
             axes.set_xticks(range(count), class_names, rotation=90, fontsize=fontsize)

@@ -31,7 +31,7 @@ class ShipConfig:
     path: tyro.conf.Positional[Path]
     """a version directory, such as models/all_cnn_c/1; of a model's directory the highest version is taken"""
     dataset: str | None = None
-    """what it was trained on, by name or as a folder or tar archive of pictures; by default the name in its card"""
+    """what it was trained on, by name or as a folder or tar archive of pictures; by default what its card says"""
     data_dir: Path | None = None
     """folder with the IDX files of fashion_mnist or mnist; by default they are looked for, then downloaded"""
     weights_root: Path = cards.FOLDER
@@ -55,7 +55,7 @@ def ship(config):
     artifact = Artifact(config.path)
     trained_card = read_card(artifact)
     data = datasets.load(
-        config.dataset or trained_card["dataset"]["name"],
+        config.dataset or artifact.dataset,
         data_dir=config.data_dir,
         image_size=picture_size(artifact.image_shape),
         seed=trained_card["seed"],

@@ -104,7 +104,7 @@ def train(config, data=None):
     """
     import keras
 
-    from training import checkpoints, datasets, distribution, inputs
+    from training import checkpoints, datasets, distribution, export, inputs
     from training.batches import Batches
     from training.precision import choose_policy, dtype_policy
 
@@ -117,6 +117,9 @@ def train(config, data=None):
     keras.utils.set_random_seed(config.seed)
     if data is None:
         data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
+    if is_chief:
+        export.require_kin(config.models_root / config.served_name, data.class_names, data.name)
+        print(told(data))
     training, validation = datasets.hold_out(data.train, config.validation_share, config.seed)
     front = inputs.front(how.inputs, training.images)
     batches = Batches(training, data.num_classes, how, config.seed)
@@ -131,11 +134,19 @@ def train(config, data=None):
         progress = distribution.fit(strategy, model, batches, validation, how.epochs, folder)
         trained = build(config, data, front())  # float32, whatever the training computed with
         trained.set_weights(model.get_weights())
-        path, told = finish(trained, config, data, progress.seconds)
+        path, found = finish(trained, config, data, progress.seconds)
         checkpoints.clear(folder)
-    print(told)
+    print(found)
     print(f"SavedModel: {path}")
     return path
+
+
+def told(data):
+    height, width, channels = data.image_shape
+    return (
+        f"{data.name}: {data.num_classes} classes, {len(data.train.labels):,} training and {len(data.test.labels):,} "
+        f"test images, {width}x{height}, {'gray' if channels == 1 else 'RGB'}."
+    )
 
 
 def finish(model, config, data, seconds):
@@ -145,12 +156,12 @@ def finish(model, config, data, seconds):
 
     accuracy = score(model, data.test)
     card = model_card(config, data, model, accuracy, seconds)
-    told = f"Trained in {seconds:.0f} seconds; right on the test images: {accuracy}."
+    found = f"Trained in {seconds:.0f} seconds; right on the test images: {accuracy}."
     if config.recipe.test_time_augmentation:
         augmented = score(multi_crop.augmented(model), data.test)
         card["test_time_augmentation"] = scored(augmented)
-        told += f"\nWith test-time augmentation, which is not exported: {augmented}."
-    return publish(model, config, data, card), told
+        found += f"\nWith test-time augmentation, which is not exported: {augmented}."
+    return publish(model, config, data, card), found
 
 
 def build(config, data, front):
@@ -166,7 +177,11 @@ def build(config, data, front):
             front=front,
         )
     except ValueError as error:
-        raise InputError(f"{config.model} cannot be built for {data.name}, {data.image_shape}: {error}") from error
+        height, width, _ = data.image_shape
+        larger = " A folder's pictures are made another size with --image_size." if "The smallest" in str(error) else ""
+        raise InputError(
+            f"{config.model} cannot be built for {data.name}, {width}x{height}: {error}{larger}"
+        ) from error
 
 
 def score(model, split):

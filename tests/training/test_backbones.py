@@ -82,8 +82,8 @@ def test_head_gives_the_scores_it_was_set_to(version):
     [
         (NAME, "imagenet", r"no ImageNet weights. Give --weights .*fashion_mnist.*the zoo's own.*models/all_cnn_c/1"),
         (NAME, "nowhere.weights.h5", r"no weights file nowhere.weights.h5"),
-        (NAME, "{folder}", r"has no model_card.json"),
-        ("strided_cnn_c", "{version}", r"holds a all_cnn_c, not a strided_cnn_c: give --backbone all_cnn_c"),
+        (NAME, "{folder}", r"holds no SavedModel: expected a version directory"),
+        ("strided_cnn_c", "{version}", r"holds all_cnn_c, not strided_cnn_c: give --backbone all_cnn_c"),
         ("strided_cnn_c", "{file}", r"does not fit strided_cnn_c"),
         ("mobilenet_025", "{file}", r"does not fit mobilenet_025: layer 'conv1'"),
         ("conv_vae", "imagenet", r"conv_vae"),

@@ -144,6 +144,21 @@ def test_split_is_the_one_it_was_trained_with_unless_told_otherwise(misled, tmp_
     assert ("was trained with seed 3" in capsys.readouterr().err) == is_told
 
 
+@pytest.mark.parametrize("source", ["{pictures}", "keras.datasets.shades"])
+def test_dataset_is_by_default_what_the_model_was_trained_on(tmp_path, pictures, capsys, source):
+    source = source.format(pictures=pictures)
+    version = exported(tmp_path, "brightness", card={"dataset": {"name": "shades", "source": source}})
+    if source == str(pictures):
+        evaluate.main([str(version), f"--results_root={tmp_path / 'results'}"])
+        assert (tmp_path / "results" / "brightness-1-shades" / "evaluation.json").exists()
+    else:
+        assert f"Unknown dataset {source!r}" in refusal(capsys, version)
+
+
+def test_model_that_does_not_say_its_dataset_needs_it_given(models_root, capsys):
+    assert "give --dataset" in refusal(capsys, models_root / "brightness")
+
+
 def refusal(capsys, *given):
     with pytest.raises(SystemExit) as stopped:
         evaluate.main([*map(str, given)])

@@ -16,7 +16,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 import zoo
 from training import pictures
-from training.export import export, publish
+from training.errors import InputError
+from training.export import export, publish, require_kin
 from training.signatures import decode
 
 CLASS_NAMES = ("cat", "dog", "Ä€sel")
@@ -196,6 +197,19 @@ def test_next_version_is_above_all_others_and_readable_by_any_user(tmp_path):
     path = export(model, tmp_path, "m", class_names=CLASS_NAMES, card={})
     assert path == tmp_path / "m" / "42"
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
+def test_model_of_other_classes_needs_a_name_of_its_own(tmp_path, capsys):
+    labels = tmp_path / "m" / "3" / "assets" / "labels.txt"
+    require_kin(tmp_path / "m", ("cat", "dog"), "pets")
+    labels.parent.mkdir(parents=True)
+    labels.write_text("cat\ndog\n")
+    require_kin(tmp_path / "m", ("dog", "cat"), "pets")
+    assert capsys.readouterr().out == ""
+    require_kin(tmp_path / "m", ("cat", "dog", "mouse"), "more")
+    assert "m/3 knows the classes cat, dog; more has cat, dog, mouse." in capsys.readouterr().out
+    with pytest.raises(InputError, match="give the new model a name of its own with --name"):
+        require_kin(tmp_path / "m", ("oak", "elm"), "trees")
 
 
 def test_sliding_network_is_the_signature_dense(tmp_path):

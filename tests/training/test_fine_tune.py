@@ -124,7 +124,7 @@ def test_weights_that_are_no_numbers_are_refused_before_anything_is_learned(tmp_
         (["--regime=frozen"], "features-only"),
         (["--unfreeze=0"], "unfreeze must be above 0, got 0"),
         (["--validation_share=0.9"], "at most 0.5"),
-        (["--name=a/b"], "without / or :"),
+        (["--name=a/b"], "no / or : in it"),
         (["--backbone=all_cnn_c"], "all_cnn_c has no ImageNet weights"),
         (["--backbone=mobilenet_025", "--weights=no.h5"], "There is no weights file no.h5"),
         (["--backbone=mobilenet_025", "--weights=/tmp"], "/tmp is a folder; expected a file of Keras weights"),

@@ -112,7 +112,7 @@ def test_file_that_is_no_picture_is_named_and_counted(two_parts, capsys):
     told = capsys.readouterr().err
     assert len(train[0]) == 6
     assert all(name in told for name in ("train/red/notes.txt", "train/red/truncated.png", "README"))
-    assert "Skipped 3 files in all." in told
+    assert "Skipped in all: 3." in told
 
 
 def remove_class_files(folder):

@@ -16,9 +16,9 @@ def test_there_are_twenty_at_most():
 
 def test_sheet_is_a_picture_of_all_rows(tmp_path):
     heights = []
-    for count, shape in (20, (8, 8, 3)), (3, (8, 8, 1)), (0, (8, 8, 3)):
+    for count, shape in (20, (8, 8, 3)), (3, (8, 8, 1)):
         images = np.zeros((count, *shape), np.uint8)
         mistakes.save_images(tmp_path / "sheet.png", images, ["a $ b\nis_c"] * count)
         with Image.open(tmp_path / "sheet.png") as sheet:
             heights.append(sheet.height)
-    assert heights[0] == 4 * heights[1] == 4 * heights[2]
+    assert heights[0] == 4 * heights[1]

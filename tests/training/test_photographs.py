@@ -98,7 +98,7 @@ def test_files_that_are_no_whole_pictures_are_named_and_counted(folder, read, ca
     assert len(photos.paths) == 10
     skipped = ("train/red/cut.jpg", "test/blue/notes.txt", "train/blue/away.jpg", "README")
     assert all(f"Skipped {path}" in told for path in skipped)
-    assert "Skipped 4 files in all." in told
+    assert "Skipped in all: 4." in told
 
 
 def test_picture_that_is_tested_on_and_learned_from_is_told(folder, read, capsys):

@@ -80,7 +80,7 @@ def test_pretrained_network_is_trained_from_nothing_with_its_own_defaults(tmp_pa
         (["--width", "inf"], "width must be finite, got inf"),
         (["--seed", "5000000000"], "seed must be at least 0 and below 2**32, got 5000000000"),
         (["--name", "n" * 300], "name must be at most 150 bytes long, got 300"),
-        (["--name", "a/b"], "without / or :"),
+        (["--name", "a/b"], "no / or : in it"),
         (["--name", "a[b]"], "TensorFlow reads no path with [ in it. Give another --name or --models_root"),
         (["--dataset", ""], "No dataset is given"),
         (["--dataset", "fashion_mnist", "--image_size", "64"], "are 28 pixels wide and high"),
