@@ -56,6 +56,8 @@ def refusal(error):
     from tensorflow import errors
 
     kinds = errors.NotFoundError, errors.PermissionDeniedError, errors.FailedPreconditionError
+    if isinstance(error, errors.ResourceExhaustedError) and "No space left on device" in error.message:
+        return "The disk is full: what TensorFlow saves could not be written. Make room on it, or give other folders."
     if isinstance(error, (*kinds, errors.ResourceExhaustedError)):
         return f"TensorFlow was refused a file or memory: {re.sub('{{.*?}} ', '', error.message.splitlines()[0])}."
     return None

@@ -27,7 +27,7 @@ def test_wrong_input_is_its_own_sentence(capsys):
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "[Errno 28] No space left on device."),
         (
             tf.errors.ResourceExhaustedError(None, None, "{{function_node f}} runs/x; No space left on device\nmore"),
-            "TensorFlow was refused a file or memory: runs/x; No space left on device.",
+            "The disk is full: what TensorFlow saves could not be written. Make room on it, or give other folders.",
         ),
     ],
 )

@@ -85,7 +85,10 @@ def edited(version, folder, edit):
         ),
         (lambda card: card["model"].update(width=0.1), "differ in 'conv1/kernel'"),
         (lambda card: card["accuracy"].update(interval=[0.99, 1.0]), "the card says 99.00% to 100.00%"),
-        (lambda card: card["dataset"].update(name="fashion_mnst", source="fashion_mnst"), "Did you mean 'fashion_mnist'"),
+        (
+            lambda card: card["dataset"].update(name="fashion_mnst", source="fashion_mnst"),
+            "Did you mean 'fashion_mnist'",
+        ),
     ],
 )
 def test_what_cannot_be_shipped_is_a_sentence(trained, data, tmp_path, capsys, edit, sentence):
