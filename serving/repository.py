@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving.errors import Code, ServingError
-from serving.model_config import ModelConfig, Specific
+from serving.model_config import ModelConfig
 from serving.models import Models
 from serving.servable import QueuedServable
-from serving.storage import fingerprint, versions_on_disk, wanted_versions
+from serving.storage import fingerprint, nothing_found, versions_on_disk, wanted_versions
 from serving.versions import Model, State, Version
 
 log = logging.getLogger(__name__)
@@ -329,17 +329,3 @@ class Repository:
         ended = [n for n, v in sorted(model.versions.items()) if v.state is State.END and n not in wanted]
         for number in ended[:-ENDED_VERSIONS_KEPT]:
             del model.versions[number]
-
-
-def nothing_found(config: ModelConfig) -> str:
-    """What to say where a model has none of the versions that it is to have."""
-    if isinstance(config.version_policy, Specific):
-        numbers = ", ".join(map(str, config.version_policy.versions))
-        return f"no version {numbers} under {config.base_path}, and its policy asks for no other."
-    forgotten = "Did you forget to name your leaf directory as a number (eg. '/1/')?"
-    base_path = Path(config.base_path)
-    if (base_path / "saved_model.pb").exists():
-        forgotten = f"It is a version itself: give {base_path.parent}."
-    elif any(base_path.glob("*/*/saved_model.pb")):
-        forgotten += " If models lie in it, --models_root serves them all."
-    return f"no version under {config.base_path}. {forgotten}"

@@ -11,23 +11,20 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from serving.batching import Batched
 from serving.call import Observer
-from serving.config_protos import read_config_file
 from serving.errors import Code, ServingError
 from serving.flags import Flags, parse_command_line
 from serving.loader import Loader
 from serving.metrics import Metrics
-from serving.model_config import BatchingParameters, ModelConfig, parse_batching_parameters
+from serving.model_config import ModelConfig
 from serving.process import end_anyway_after, find_temporary_folder, start_logging, wait_for_a_signal
 from serving.quiet import import_quietly, leave_out_tensorflow
 from serving.repository import Options, Repository
 from serving.request_log import RequestLog
 from serving.servable import Engine
+from serving.version_loader import VersionLoader
 from serving.versions import State, Version
 from serving.workers import Workers
 
@@ -54,9 +51,8 @@ class Server:
             from serving import sockets
 
             sockets.tls_context(self._tls)  # says what is wrong with the certificates, before anything is loaded
-        self._batching = flags.batching_parameters()
-        self._engine_options = flags.engine_options()
-        self._workers = Workers(self._batching.num_batch_threads if self._batching else flags.grpc_max_threads)
+        batching, engine_options = flags.batching_parameters(), flags.engine_options()
+        self._workers = Workers(batching.num_batch_threads if batching else flags.grpc_max_threads)
         self._metrics = Metrics()
         request_log = RequestLog(flags.request_log, flags.request_log_sampling_rate) if flags.request_log else None
         self._observer = Observer(self._metrics, request_log)
@@ -65,7 +61,10 @@ class Server:
         self._opened: list[Callable[[], None]] = []
         self._on_health: Callable[[Version], None] = lambda version: None
         self._loader = loader or Loader()
-        self.repository = Repository(self._load, _repository_options(flags), self._version_changed)
+        load = VersionLoader(
+            self._loader, self._workers, self._metrics, flags, engine_options, batching, self._is_serving
+        )
+        self.repository = Repository(load, _repository_options(flags), self._version_changed)
 
     def start(self) -> None:
         """Loads the configured models, then opens the ports.
@@ -176,45 +175,9 @@ class Server:
         self._opened.append(functools.partial(rest.stop, STOP_GRACE_S))
         log.info("Exporting HTTP/REST API at:localhost:%d ...", self._flags.rest_api_port)
 
-    def _load(self, name: str, version: int, path: Path) -> Batched:
-        from serving import warmup
-
-        started_s = time.perf_counter()
-        flags = self._flags
-        load_it = functools.partial(self._loader.load, gives_way=self._is_serving())
-        loaded = load_it(path, tags=sorted(flags.tags), engine=flags.engine, options=self._engine_options)
-        try:
-            # Not by the workers: a first run takes long, and they have other models' calls.
-            if flags.enable_model_warmup:
-                warmup.replay(loaded, path, self._metrics, flags.num_request_iterations_for_warmup or 1)
-            batching = self._batching_of(path)
-            pool = (batching or BatchingParameters).thread_pool_name
-            observe = functools.partial(self._metrics.batch_ran, pool, name, version)
-            servable = Batched(loaded, self._workers, batching, observe)
-        except BaseException:
-            loaded.close()
-            raise
-        for signature_name in servable.signature_defs.keys() - servable.signatures.keys() - {"__saved_model_init_op"}:
-            log.warning(
-                "Signature %r of %r is not served: an input or output of it is no tensor of a type that can be sent.",
-                signature_name,
-                name,
-            )
-        for signature_name, report in servable.engine_report.items():
-            log.info("Version %d of %r runs %s on %s", version, name, signature_name, report)
-        self._metrics.load_seconds.labels(name, str(version)).set(time.perf_counter() - started_s)
-        return servable
-
     def _is_serving(self) -> bool:
         """Whether there are callers who could feel a load."""
         return bool(self._opened) and any(map(self.repository.models.is_available, self.repository.models.statuses()))
-
-    def _batching_of(self, path: Path) -> BatchingParameters | None:
-        """TensorFlow Serving's rules for the version in `path`; None is natural batching."""
-        if not self._flags.enable_per_model_batching_parameters:
-            return self._batching
-        file = path / "batching_params.pbtxt"
-        return parse_batching_parameters(read_config_file(str(file)), str(file)) if file.exists() else None
 
     def _version_changed(self, version: Version) -> None:
         if version.state is State.END:

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from serving.model_config import All, Latest, Specific
+from serving.model_config import All, Latest, ModelConfig, Specific
 
 log = logging.getLogger(__name__)
 
@@ -56,3 +56,17 @@ def fingerprint(directory: Path) -> Fingerprint:
                 stat = os.stat(path)
                 seen.add((path, stat.st_size, stat.st_mtime_ns))
     return frozenset(seen)
+
+
+def nothing_found(config: ModelConfig) -> str:
+    """What to say where a model has none of the versions that it is to have."""
+    if isinstance(config.version_policy, Specific):
+        numbers = ", ".join(map(str, config.version_policy.versions))
+        return f"no version {numbers} under {config.base_path}, and its policy asks for no other."
+    forgotten = "Did you forget to name your leaf directory as a number (eg. '/1/')?"
+    base_path = Path(config.base_path)
+    if (base_path / "saved_model.pb").exists():
+        forgotten = f"It is a version itself: give {base_path.parent}."
+    elif any(base_path.glob("*/*/saved_model.pb")):
+        forgotten += " If models lie in it, --models_root serves them all."
+    return f"no version under {config.base_path}. {forgotten}"

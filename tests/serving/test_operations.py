@@ -417,7 +417,7 @@ def test_session_config_file_is_tensorflows_and_the_parallelism_flags_go_before_
     path.write_text("operation_timeout_in_ms: 60000\nintra_op_parallelism_threads: 3\ninter_op_parallelism_threads: 2")
     given = {"tensorflow_session_config_file": str(path), "tensorflow_intra_op_parallelism": 1}
     with start_server(model_base_path=saved_model("default"), **given) as server:
-        config = session_config(server._engine_options)
+        config = session_config(server.flags.engine_options())
     assert (config.operation_timeout_in_ms, config.intra_op_parallelism_threads) == (60000, 1)
     assert config.inter_op_parallelism_threads == 2
 
