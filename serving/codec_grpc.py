@@ -72,7 +72,7 @@ def to_array(proto: tensor_pb2.TensorProto, name: str, limit_bytes: int = FILL_L
     count = math.prod(shape)
     if count == 0:
         # What computes with no rows, or with no columns, may still make room for one, or take them one by one.
-        if math.prod(size for size in shape if size) * row.dtype.itemsize > limit_bytes:
+        if math.prod(size for size in shape if size) * row.dtype.itemsize > FILL_LIMIT_BYTES:
             raise _error(name, f"Shape {shape} is too large for a tensor without elements.")
         return np.empty(shape, row.dtype)
     content = proto.tensor_content
