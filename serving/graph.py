@@ -11,6 +11,7 @@ from serving.graph_nodes import output_dtypes, split
 from serving.graph_state import node_of
 
 SMALL_BYTES = 1024
+IDENTITIES = {"Identity", "IdentityN"}
 
 
 class Graph:
@@ -29,7 +30,7 @@ class Graph:
     def source(self, tensor: str) -> str:
         """The tensor that `tensor` is a copy of, written "node:port"."""
         name, port = split(tensor)
-        while self.nodes[name].op in ("Identity", "IdentityN"):
+        while self.nodes[name].op in IDENTITIES:
             name, port = split(self.nodes[name].input[port])
         return f"{name}:{port}"
 
@@ -71,9 +72,12 @@ class Graph:
             node.attr["T"].type = self.dtype(tensor).as_datatype_enum
         return graph
 
-    def without(self, fetches: Sequence[str], wanted: Sequence[str], controls: set[str]) -> graph_pb2.GraphDef:
-        """What computes `wanted`, with placeholders output_0.. where `fetches` were."""
-        graph = self._pruned(wanted, {tensor: f"output_{i}" for i, tensor in enumerate(fetches)}, controls)
+    def without(
+        self, fetches: Sequence[str], wanted: Sequence[str], controls: set[str], assertions: Sequence[str]
+    ) -> graph_pb2.GraphDef:
+        """What computes `wanted` and the nodes `assertions`, with placeholders output_0.. where `fetches` were."""
+        fed = {tensor: f"output_{i}" for i, tensor in enumerate(fetches)}
+        graph = self._pruned([*wanted, *assertions], fed, controls)
         tables.fill(graph, self.tables)
         return graph
 
@@ -109,7 +113,7 @@ class Graph:
         digest = hashlib.sha256()
         index = {tensor: f"input_{i}" for i, tensor in enumerate(feeds)}
         order = self.ancestors(map(node_of, fetches), until=map(node_of, feeds), through_controls=False)
-        for number, name in enumerate(n for n in order if self.nodes[n].op not in ("Identity", "IdentityN")):
+        for number, name in enumerate(n for n in order if self.nodes[n].op not in IDENTITIES):
             node = self.nodes[name]
             tensors = [index[tensor] for tensor in self.inputs(name)]
             large = node.op == "Const" and node.ByteSize() > SMALL_BYTES

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import tensorflow as tf
 
 from serving import tables
-from serving.graph import Graph
+from serving.graph import IDENTITIES, Graph
 from serving.graph_nodes import NotCutError, dtypes, op_def, output_dtypes, reach, unique
 from serving.graph_state import node_of
 from serving.parts import Cut
@@ -26,7 +26,8 @@ CONTROL_FLOW = {
 }
 # Equal scores may be ordered otherwise by another engine, so TensorFlow orders them.
 ORDERING = {"TopK", "TopKV2", "ArgMax", "ArgMin", "Where", "Unique", "UniqueV2", "NonMaxSuppressionV3"}
-FOREIGN_OPS = PLACEHOLDERS | CONTROL_FLOW | ORDERING
+ASSERTION = "Assert"
+FOREIGN_OPS = {ASSERTION} | PLACEHOLDERS | CONTROL_FLOW | ORDERING
 FOREIGN_TYPES = {tf.string, tf.variant, tf.resource, tf.float64, tf.complex64, tf.complex128, tf.uint32, tf.uint64}
 # Of indices outside OpenVINO makes an answer, TensorFlow a refusal; integers OpenVINO divides as floats.
 LOOKUPS = {"Gather", "GatherV2", "GatherNd"}
@@ -68,9 +69,10 @@ def cut(graph: Graph, inputs: Iterable[str], outputs: Mapping[str, str]) -> Cut:
     carried = [t for name in live if name in after for t in graph.inputs(name) if node_of(t) in before]
     carried += [t for t in sources.values() if node_of(t) in before]
     first = unique(t for t in [*feeds, *carried] if node_of(t) not in fed)
-    if (first or after) and is_small(graph, network):
+    assertions = [name for name in live if graph.nodes[name].op == ASSERTION and name in before]
+    if (first or after or assertions) and is_small(graph, network):
         raise NotCutError("its network is too small to be worth a second engine")
-    rest = graph.without(fetches, [*feeds, *carried, *sources.values()], before | after)
+    rest = graph.without(fetches, [*feeds, *carried, *sources.values()], before | after, assertions)
     if rest.ByteSize() > MOST_REST_BYTES:
         raise NotCutError(f"what is not its network has {rest.ByteSize() / 1e6:,.0f} MB of constants")
     return Cut(
@@ -80,6 +82,7 @@ def cut(graph: Graph, inputs: Iterable[str], outputs: Mapping[str, str]) -> Cut:
         fetches=tuple(fetches),
         rest=rest,
         before=tuple(first),
+        assertions=tuple(assertions),
         after=sources,
     )
 
@@ -95,8 +98,11 @@ def parts(graph: Graph, live: Sequence[str]) -> tuple[set[str], set[str], set[st
     after = reach(reach((user for name in products for user in users[name]), users) & foreign, users)
     before = set(graph.ancestors(foreign & varying - after)) & varying
     exact = exact_nodes(graph, varying - before - after, users, live)
-    before |= needed_before(graph, varying - before - after, before, exact, products)
-    network = varying - before - after
+    identities = {name for name in varying if graph.nodes[name].op in IDENTITIES}
+    before |= needed_before(graph, varying - before - after - identities, before, exact, products)
+    if any(graph.nodes[name].op == ASSERTION for name in after):
+        raise NotCutError("it asserts something of what its network gives")
+    network = varying - before - after - identities
     if network.isdisjoint(products):
         raise NotCutError("there is no convolution or matrix product outside loops in it")
     return before, network, after
@@ -133,7 +139,7 @@ def in_loops(graph: Graph, live: Sequence[str], users: Mapping[str, Sequence[str
 def refuse_state(graph: Graph, live: Iterable[str]) -> None:
     for name in live:
         op = graph.nodes[name].op
-        if name in graph.tables or op in tables.READS:
+        if name in graph.tables or op in tables.READS or op == ASSERTION:
             continue
         if op_def(op).is_stateful or op.startswith(("Assign", "Scatter")):
             raise NotCutError(f"{op} keeps state")

@@ -33,8 +33,8 @@ class Plan(NamedTuple):
     def run(self, inputs: Arrays, outputs: Sequence[str], deadline_s: float | None) -> Arrays:
         """`inputs` and the result by the signature's names; `feeds` are the tensors that stand for the inputs."""
         values = {self.feeds[name]: array for name, array in inputs.items()}
-        if self.cut.before:
-            values.update(self._run_rest(values, self.cut.before, deadline_s))
+        if self.cut.before or self.cut.assertions:
+            values.update(self._run_rest(values, self.cut.before, deadline_s, self.cut.assertions))
         check_deadline(deadline_s)
         found = self.network.run([values[tensor] for tensor in self.cut.feeds], deadline_s)
         values.update(zip(self.cut.fetches, found, strict=True))
@@ -46,12 +46,15 @@ class Plan(NamedTuple):
             values.update(self._run_rest({**carried, **stand_ins}, missing, deadline_s))
         return {name: values[tensor] for name, tensor in wanted.items()}
 
-    def _run_rest(self, values: Arrays, fetches: Sequence[str], deadline_s: float | None) -> Arrays:
+    def _run_rest(
+        self, values: Arrays, fetches: Sequence[str], deadline_s: float | None, targets: Sequence[str] = ()
+    ) -> Arrays:
         if self.rest is None:
             raise ServingError(Code.INTERNAL, "A part of the signature is missing.")
         session = self.rest.session
         known = {tensor: array for tensor, array in values.items() if session.has(tensor)}
-        return dict(zip(fetches, session.run(known, fetches, deadline_s, keeps_state=False), strict=True))
+        found = session.run(known, fetches, deadline_s, keeps_state=False, targets=targets)
+        return dict(zip(fetches, found, strict=True))
 
 
 class Rest:
@@ -115,6 +118,6 @@ class OpenVinoServable:
 
 
 def rest_of(found: Cut, options: EngineOptions) -> Rest | None:
-    if not found.before and set(found.after.values()) <= set(found.fetches):
+    if not found.before and not found.assertions and set(found.after.values()) <= set(found.fetches):
         return None
     return Rest.of(found.rest, options)

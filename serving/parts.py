@@ -19,6 +19,7 @@ class Cut(NamedTuple):
         key: equal for networks that compute the same from the same weights.
         rest: a GraphDef of what comes before and after; its placeholders output_0.. stand for `fetches`.
         before: what `rest` has to compute for the network and for `after`.
+        assertions: the nodes of `rest` that may refuse the inputs.
         after: the outputs, each as a tensor name of `rest`, or of `fetches` where the network gives it.
     """
 
@@ -28,6 +29,7 @@ class Cut(NamedTuple):
     fetches: tuple[str, ...]
     rest: graph_pb2.GraphDef
     before: tuple[str, ...]
+    assertions: tuple[str, ...]
     after: Mapping[str, str]
 
 

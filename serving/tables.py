@@ -15,7 +15,7 @@ from serving.errors import ServingError
 from serving.tensorflow_session import READY, GraphSession
 
 TABLE = "HashTableV2"
-READS = {"LookupTableFindV2", "LookupTableSizeV2"}
+READS = {"LookupTableFindV2", "LookupTableSizeV2", "WordpieceTokenizeWithOffsets"}  # the last is tensorflow-text's
 
 
 class Content(NamedTuple):

@@ -130,22 +130,25 @@ class GraphSession:
         deadline_s: float | None = None,
         *,
         keeps_state: bool = True,
+        targets: Sequence[str] = (),
     ) -> list[np.ndarray]:
         """The tensors `fetches`.
 
         Args:
             keeps_state: whether what is fed may be kept beyond the run.
+            targets: nodes to run besides.
 
         Raises:
             ServingError: TensorFlow's own code and message, or DEADLINE_EXCEEDED.
         """
         feed = (c.Output * len(feeds))(*map(self._tensor, feeds))
         fetch = (c.Output * len(fetches))(*map(self._tensor, fetches))
+        operations = (c.c_void_p * len(targets))(*map(self._operation, targets))
         values = [(c.Tensor.to_keep if keeps_state else c.Tensor.of)(array) for array in feeds.values()]
         fed, fetched = (c.c_void_p * len(feeds))(*(value.address for value in values)), (c.c_void_p * len(fetches))()
         with c.buffer_of(run_options(check_deadline(deadline_s))) as options, c.checked_status() as status:
             run = self._session, options, feed, fed, len(feeds), fetch, fetched, len(fetches)
-            c.run_session(*run, None, 0, None, status)
+            c.run_session(*run, operations, len(targets), None, status)
         answers = [c.Tensor(address) for address in fetched if address]
         return [answer.array() for answer in answers]
 
@@ -165,6 +168,9 @@ class GraphSession:
         c.delete_graph(self._graph)
         c.delete_status(status)
 
+    def _operation(self, name: str) -> int:
+        return c.operation_by_name(self._graph, name.encode())
+
     def _tensor(self, name: str) -> c.Output:
         found = self._find(name)
         if found is None:
@@ -175,7 +181,7 @@ class GraphSession:
         found = self._tensors.get(name)
         if found is None:
             node, _, port = name.partition(":")
-            operation = c.operation_by_name(self._graph, node.encode())
+            operation = self._operation(node)
             if operation and int(port or 0) < c.output_count(operation):
                 found = self._tensors[name] = c.Output(operation, int(port or 0))
         return found

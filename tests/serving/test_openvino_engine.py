@@ -11,7 +11,7 @@ from serving.network import BATCH_SIZES
 from serving.openvino_engine import Rest
 from serving.servable import EngineOptions, load
 
-SIDE, CLASSES, WORD_COUNT = 8, 3, 50
+SIDE, CLASSES, WORD_COUNT, MOST_ROWS = 8, 3, 50, 20
 
 
 class Classifier(tf.Module):
@@ -32,6 +32,15 @@ class Classifier(tf.Module):
     def features(self, images):
         x = tf.nn.relu(tf.nn.conv2d(tf.cast(images, tf.float32) / 255, self.kernel, 2, "SAME"))
         return tf.reduce_mean(x, [1, 2])
+
+    def few(self, images):
+        tf.debugging.assert_less(tf.shape(images)[0], MOST_ROWS, "Fewer images, please.")
+        return self.features(images)
+
+    def finite(self, images):
+        features = self.features(images)
+        tf.debugging.assert_less(tf.reduce_max(features), 1e9)
+        return features
 
     def mixed(self, vectors):
         return tf.nn.conv1d(vectors, self.kernel[0, :, :1] * tf.ones([1, 4, 1]), 1, "SAME")
@@ -60,6 +69,8 @@ def signatures(module, names):
     """The named functions of `module`; each is a signature of one input."""
     table = {
         "serving_default": (IMAGES, lambda x: {"probabilities": module.probabilities(x)}),
+        "few": (IMAGES, lambda x: {"features": module.few(x)}),
+        "finite": (IMAGES, lambda x: {"features": module.finite(x)}),
         "features": (IMAGES, lambda x: {"features": module.features(x)}),
         "both": (IMAGES, lambda x: {"features": module.features(x), "probabilities": module.probabilities(x)}),
         "encoded": (STRINGS, lambda x: {"probabilities": module.probabilities(module.decoded(x))}),
@@ -104,7 +115,7 @@ def export(tmp_path_factory):
 @pytest.fixture(scope="module")
 def path(export):
     names = "serving_default features both encoded classify best named doubled precise flags words words32 bag".split()
-    return export(*names, "hashed", "summed", "centred", "noisy", "fixed", "sized")
+    return export(*names, "few", "finite", "hashed", "summed", "centred", "noisy", "fixed", "sized")
 
 
 @pytest.fixture(scope="module", params=["this_process", "child"])
@@ -172,6 +183,8 @@ def test_answers_are_tensorflows(fast, reference, name, rows):
     [
         ("serving_default", "openvino", "within"),
         ("features", "openvino", "within"),
+        ("few", "openvino", "within"),
+        ("finite", "tensorflow", "it asserts something of what its network gives"),
         ("both", "openvino", "within"),
         ("encoded", "openvino", "within"),
         ("classify", "openvino", "within"),
@@ -201,6 +214,13 @@ def test_rows_that_run_in_turns_end_at_the_deadline(fast):
     with pytest.raises(ServingError) as refused:
         fast.run("serving_default", {"images": images(100_000)}, ["probabilities"], time.monotonic() + 0.01)
     assert refused.value.code is Code.DEADLINE_EXCEEDED
+
+
+def test_assertions_about_the_input_hold(fast):
+    assert fast.run("few", {"images": images(MOST_ROWS - 1)}, ["features"])["features"].shape == (MOST_ROWS - 1, 4)
+    with pytest.raises(ServingError, match="Fewer images, please.") as refused:
+        fast.run("few", {"images": images(MOST_ROWS)}, ["features"])
+    assert refused.value.code is Code.INVALID_ARGUMENT
 
 
 def test_no_rows_give_no_rows(fast):
