@@ -126,9 +126,13 @@ def server_process(*flags):
     """`python -m serving.server`, once its last port is open."""
     process = subprocess.Popen([sys.executable, "-m", "serving.server", *flags], stderr=subprocess.PIPE, text=True)
     try:
+        told = ""
         for line in process.stderr:
+            told += line
             if "Exporting HTTP/REST API" in line:
                 break
+        else:
+            raise SystemExit(f"The server did not start:\n{told}")
         threading.Thread(target=process.stderr.read, daemon=True).start()
         yield process
     finally:
