@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 # 3,780.
 NATURAL_ROWS = 16
 
-TRIAL_S = 5.0  # of one run on values that nobody has sent: a loop until all are 1 may never end on them
+TRIAL_S = 5.0  # of one run in a trial: a loop until all are 1 may never end on values that nobody has sent
 
 # Above, a request runs beside the queue: it would hold up all others of its signature for all of its turns.
 LARGE_ROWS = 8 * NATURAL_ROWS

@@ -122,7 +122,7 @@ def read_picture(path: str) -> bytes:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ServingError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}.") from None
-    if not data.startswith(PICTURES):
+    if not data.startswith(PICTURES) or (data.startswith(b"RIFF") and data[8:12] != b"WEBP"):
         raise ServingError(Code.INVALID_ARGUMENT, f"{path} is no picture. Expected a {FORMATS} file.")
     return data
 
@@ -154,7 +154,7 @@ def ask(url: str, model_name: str, image: str) -> str:
             classes = client.classify([picture], version=version)[0]
         except ServingError as error:
             if error.code is Code.INVALID_ARGUMENT:
-                raise ServingError(error.code, f"{image} is refused: {error.message}") from None
+                raise ServingError(error.code, f"{image}: {error.message}") from None
             raise
         latency_ms = (time.perf_counter() - start) * 1000
         return f"{client.model_name} version {version}: {latency_ms:.1f} ms\n{table(classes)}"

@@ -70,7 +70,8 @@ class GrpcTransport:
     def _predict(self, spec: model_pb2.ModelSpec, input_name: str, values: np.ndarray) -> np.ndarray:
         request = predict_pb2.PredictRequest(model_spec=spec, output_filter=["probabilities"])
         request.inputs[input_name].CopyFrom(to_proto(values, as_content=values.dtype != object))
-        return to_array(self._call(self._prediction.Predict, request).outputs["probabilities"], "probabilities")
+        outputs = self._call(self._prediction.Predict, request).outputs
+        return np.array(to_array(outputs["probabilities"], "probabilities"))
 
     def _call(self, method: Any, request: Any) -> Any:
         try:

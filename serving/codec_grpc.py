@@ -45,19 +45,22 @@ _PACKED_TAGS = {  # of the fields whose packed values are the array's own bytes
 
 def to_arrays(inputs: Mapping[str, tensor_pb2.TensorProto]) -> Arrays:
     """`to_array` of every input, within one limit for all that is filled up."""
-    arrays, limit_bytes = {}, FILL_LIMIT_BYTES
-    for name, proto in inputs.items():
-        arrays[name] = to_array(proto, name, limit_bytes)
-        if len(inputs) > 1:
-            limit_bytes -= max(0, arrays[name].nbytes - proto.ByteSize())
-    return arrays
+    room = Room()
+    return {name: to_array(proto, name, room) for name, proto in inputs.items()}
 
 
-def to_array(proto: tensor_pb2.TensorProto, name: str, limit_bytes: int = FILL_LIMIT_BYTES) -> np.ndarray:
+class Room:
+    """For what the shapes of one request ask for beyond the values that came."""
+
+    def __init__(self) -> None:
+        self.left_bytes = FILL_LIMIT_BYTES
+
+
+def to_array(proto: tensor_pb2.TensorProto, name: str, room: Room | None = None) -> np.ndarray:
     """The array of `proto`; where it came as `tensor_content`, a read-only view of the message's own bytes.
 
     Args:
-        limit_bytes: how large the array may be where the values that came do not fill it.
+        room: what is left for arrays that the values which came do not fill.
 
     Raises:
         ServingError: INVALID_ARGUMENT `tensor parsing error: NAME`, then what is wrong: an unknown type, a negative or
@@ -84,7 +87,7 @@ def to_array(proto: tensor_pb2.TensorProto, name: str, limit_bytes: int = FILL_L
         if row.dtype == bool:
             return (np.frombuffer(content, np.uint8) != 0).reshape(shape)
         return np.frombuffer(content, row.dtype).reshape(shape)
-    return _fill(_values(proto, row), count, shape, name, limit_bytes).reshape(shape)
+    return _fill(_values(proto, row), count, shape, name, room or Room()).reshape(shape)
 
 
 def _error(name: str, reason: str) -> ServingError:
@@ -104,13 +107,15 @@ def _values(proto: tensor_pb2.TensorProto, row: TensorType) -> np.ndarray:
     return values.astype(row.dtype, copy=False)
 
 
-def _fill(values: np.ndarray, count: int, shape: list[int], name: str, limit_bytes: int) -> np.ndarray:
+def _fill(values: np.ndarray, count: int, shape: list[int], name: str, room: Room) -> np.ndarray:
     if len(values) >= count:
         return values[:count]
-    if count * (STRING_BYTES if values.dtype == _STRING else values.itemsize) > limit_bytes:
+    size_bytes = count * (STRING_BYTES if values.dtype == _STRING else values.itemsize)
+    if size_bytes > room.left_bytes:
         raise _error(
             name, f"{len(values)} values came for shape {shape}; up to {FILL_LIMIT_BYTES:,} bytes are filled up."
         )
+    room.left_bytes -= size_bytes
     if not len(values) and values.dtype != _STRING:
         return np.zeros(count, values.dtype)
     filled = np.empty(count, values.dtype)

@@ -9,6 +9,7 @@ A `Conversion` can be pickled, its compiled networks included: `serving.loader` 
 
 import contextlib
 import functools
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ from serving.servable import EngineOptions
 from serving.tensorflow_engine import TensorFlowServable
 from serving.tensorflow_session import GraphSession
 
+log = logging.getLogger(__name__)
+
 MUST_COMPILE = "_XlaMustCompile"  # the attribute of jit_compile=True
 LACKS_TENSORS = "tensorflow: it names tensors that the graph does not have, so that no call of it can succeed"
 
@@ -51,6 +54,15 @@ def unconverted(servable: TensorFlowServable) -> Conversion:
 
 def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
     """A part for each signature that can have one, and for every signature the engine and the reason."""
+    try:
+        return converted(servable, options)
+    except Exception as error:  # whatever it is, TensorFlow can run the model
+        log.error("A conversion for OpenVINO failed; TensorFlow runs the model.", exc_info=error)
+        report = f"tensorflow: its conversion for OpenVINO failed: {first_line(error)}"
+        return unconverted(servable)._replace(engine_report=dict.fromkeys(servable.signatures, report))
+
+
+def converted(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
     whole = servable.graph_session.graph_def()
     report = kept_whole(servable, whole)
     parts: dict[str, Part] = {}
@@ -62,8 +74,8 @@ def convert(servable: TensorFlowServable, options: EngineOptions) -> Conversion:
         reason = f"tensorflow: its variables cannot be made constants: {first_line(error)}"
         report |= dict.fromkeys(names, reason)
     else:
-        whole = Graph(graph, tables.read(servable.graph_session, graph))
-        cuts, refused = cut_each(servable.signature_defs, names, whole, reference)
+        known = Graph(graph, tables.read(servable.graph_session, graph))
+        cuts, refused = cut_each(servable.signature_defs, names, known, reference)
         parts, compiled = compile_each(cuts, reference, options)
         report |= refused | compiled
     ordered = {name: report[name] for name in servable.signatures}

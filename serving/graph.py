@@ -48,7 +48,7 @@ class Graph:
             elif name not in done:
                 done.add(name)
                 stack.append((name, True))
-                inputs = [tensor for tensor in self.nodes[name].input if through_controls or tensor[0] != "^"]
+                inputs = self.nodes[name].input if through_controls else self.inputs(name)
                 stack.extend((node_of(tensor), False) for tensor in reversed(inputs))
         return order
 
@@ -113,7 +113,7 @@ class Graph:
         digest = hashlib.sha256()
         index = {tensor: f"input_{i}" for i, tensor in enumerate(feeds)}
         order = self.ancestors(map(node_of, fetches), until=map(node_of, feeds), through_controls=False)
-        for number, name in enumerate(n for n in order if self.nodes[n].op not in IDENTITIES):
+        for number, name in enumerate(order):
             node = self.nodes[name]
             tensors = [index[tensor] for tensor in self.inputs(name)]
             large = node.op == "Const" and node.ByteSize() > SMALL_BYTES

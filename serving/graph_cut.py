@@ -27,7 +27,8 @@ CONTROL_FLOW = {
 # Equal scores may be ordered otherwise by another engine, so TensorFlow orders them.
 ORDERING = {"TopK", "TopKV2", "ArgMax", "ArgMin", "Where", "Unique", "UniqueV2", "NonMaxSuppressionV3"}
 ASSERTION = "Assert"
-FOREIGN_OPS = {ASSERTION} | PLACEHOLDERS | CONTROL_FLOW | ORDERING
+CHECKS = {ASSERTION, "EnsureShape", "CheckNumerics", "CheckNumericsV2"}  # which OpenVINO passes over
+FOREIGN_OPS = CHECKS | PLACEHOLDERS | CONTROL_FLOW | ORDERING
 FOREIGN_TYPES = {tf.string, tf.variant, tf.resource, tf.float64, tf.complex64, tf.complex128, tf.uint32, tf.uint64}
 # Of indices outside OpenVINO makes an answer, TensorFlow a refusal; integers OpenVINO divides as floats.
 LOOKUPS = {"Gather", "GatherV2", "GatherNd"}
@@ -70,6 +71,9 @@ def cut(graph: Graph, inputs: Iterable[str], outputs: Mapping[str, str]) -> Cut:
     carried += [t for t in sources.values() if node_of(t) in before]
     first = unique(t for t in [*feeds, *carried] if node_of(t) not in fed)
     assertions = [name for name in live if graph.nodes[name].op == ASSERTION and name in before]
+    for tensor in outputs.values():
+        if not set(assertions) <= set(graph.ancestors([node_of(tensor)])):
+            raise NotCutError("an assertion is behind some of its outputs alone")
     if (first or after or assertions) and is_small(graph, network):
         raise NotCutError("its network is too small to be worth a second engine")
     rest = graph.without(fetches, [*feeds, *carried, *sources.values()], before | after, assertions)

@@ -17,19 +17,26 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            method, version = self.parser.get_method(), self.parser.get_http_version()
-            self.parser = httptools.HttpRequestParser(self)
-            if method == b"CONNECT":
-                self.send_400_response("CONNECT is for proxies.")
+        while data:
+            try:
+                self.parser.feed_data(data)
                 return
-            start = b"%s %s HTTP/%s" % (method, self.url, version.encode())
-            head = b"\r\n".join([start, *without_offer(self.headers), b"\r\n"])
-            self.data_received(head + data[offer.args[0] :])
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+            except httptools.HttpParserUpgrade as offer:
+                data = self._without_offer(data[offer.args[0] :])
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+
+    def _without_offer(self, rest: bytes) -> bytes:
+        """The request once more, and the `rest` behind its headers; nothing where it is refused."""
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
+        if method == b"CONNECT":
+            self.send_400_response("CONNECT is for proxies.")
+            return b""
+        start = b"%s %s HTTP/%s" % (method, self.url, version.encode())
+        return b"\r\n".join([start, *without_offer(self.headers), b"\r\n"]) + rest
 
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():

@@ -169,6 +169,7 @@ class Repository:
         for name, config in [(config.name, config) for config in self.configs()]:
             try:
                 found = wanted_versions(versions_on_disk(config.base_path), config.version_policy)
+                missing = "" if found else nothing_found(config)
             except (OSError, ValueError) as error:  # storage that is away for a while must not unload what is served
                 log.warning("Model %r: %s cannot be read (%s); nothing changes.", name, config.base_path, error)
                 continue
@@ -176,8 +177,7 @@ class Repository:
                 model = self.models.by_name[name]
                 if model.config is not config:  # changed since
                     continue
-                missing = nothing_found(config) if not found and (model.wanted or not model.versions) else ""
-                if missing and missing != model.missing:
+                if missing != model.missing and (model.wanted or not model.versions):
                     log.warning("Model %r: %s", name, missing)
                 model.wanted, model.missing = found, missing
         self._retry_rewritten()

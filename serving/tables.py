@@ -15,6 +15,7 @@ from serving.errors import ServingError
 from serving.tensorflow_session import READY, GraphSession
 
 TABLE = "HashTableV2"
+MOST_KEYS = 2**21  # what is larger stays where it is
 READS = {"LookupTableFindV2", "LookupTableSizeV2", "WordpieceTokenizeWithOffsets"}  # the last is tensorflow-text's
 
 
@@ -30,30 +31,38 @@ def read(session: GraphSession, graph: graph_pb2.GraphDef) -> dict[str, Content]
     found = {}
     for table in graph.node:
         if table.op == TABLE and session.has(table.name):
-            export = node_def_pb2.NodeDef(name=f"{table.name}/export", op="LookupTableExportV2", input=[table.name])
+            size = node_def_pb2.NodeDef(name=own(table, "size"), op="LookupTableSizeV2", input=[table.name])
+            export = node_def_pb2.NodeDef(name=own(table, "export"), op="LookupTableExportV2", input=[table.name])
             export.attr["Tkeys"].CopyFrom(table.attr["key_dtype"])
             export.attr["Tvalues"].CopyFrom(table.attr["value_dtype"])
             try:
-                content = Content(*session.run_node(export, outputs=2))
+                # TensorFlow fills no table with nothing.
+                if 0 < session.run_node(size, outputs=1)[0] <= MOST_KEYS:
+                    keys, values = session.run_node(export, outputs=2)
+                    order = np.argsort(keys)  # equal tables give theirs in orders of their own
+                    found[table.name] = Content(keys[order], values[order])
             except ServingError:  # nothing has filled it
                 continue
-            if len(content.keys):  # TensorFlow fills no table with nothing
-                found[table.name] = content
     return found
+
+
+def own(table: node_def_pb2.NodeDef, name: str) -> str:
+    """The name of a node about `table` that no model has."""
+    return f"convzoo/{table.name}/{name}"
 
 
 def fill(graph: graph_pb2.GraphDef, contents: Mapping[str, Content]) -> None:
     """Adds READY to `graph`, for the session to wait for, where it has tables."""
     tables = [node for node in graph.node if node.op == TABLE]
     for table in tables:
-        load = node_def_pb2.NodeDef(name=f"{table.name}/import", op="LookupTableImportV2", input=[table.name])
+        load = node_def_pb2.NodeDef(name=own(table, "import"), op="LookupTableImportV2", input=[table.name])
         load.attr["Tin"].CopyFrom(table.attr["key_dtype"])
         load.attr["Tout"].CopyFrom(table.attr["value_dtype"])
         for name, array in contents[table.name]._asdict().items():
-            load.input.append(add_constant(graph, f"{table.name}/{name}", array))
+            load.input.append(add_constant(graph, own(table, name), array))
         graph.node.append(load)
     if tables:
-        add_constant(graph, READY, np.array(True), waits=[f"^{table.name}/import" for table in tables])
+        add_constant(graph, READY, np.array(True), waits=[f"^{own(table, 'import')}" for table in tables])
 
 
 def add_constant(graph: graph_pb2.GraphDef, name: str, array: np.ndarray, waits: Sequence[str] = ()) -> str:

@@ -14,7 +14,7 @@ from serving.errors import Code, ServingError
 from serving.op_libraries import HINT, UNKNOWN, load_all
 from serving.servable import EngineOptions
 
-READY = "ready"  # of a GraphDef that has to be initialised: the node to run first
+READY = "convzoo/ready"  # of a GraphDef that has to be initialised: the node to run first
 
 
 class GraphSession:

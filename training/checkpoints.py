@@ -103,6 +103,8 @@ def save_model(path, model):
     scratch = path.with_name(f"unfinished-{path.name}")  # Keras wants the name to end in .keras
     try:
         model.save(scratch)
+        with open(scratch, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from zoo import catalog
 
 MODELS = ("base_c", "strided_cnn_c", "convpool_cnn_c", "all_cnn_c", "sprint_pool", "sprint_all_conv")
 MOST_SEEDS = 1000
+ENOUGH = 100  # training images to fit a network's first layers to, where only its cost is asked for
 SHIFTED = 2000  # test images that are shifted: sixteen times each, which for all of them takes as long as an epoch
 SAME = tuple(f"same_{pixels}" for pixels in range(1, MOST_PIXELS + 1))
 COLUMNS = (*grid.Cell._fields, "accuracy", "calibration_error", *SAME, "parameters", "multiply_adds", "seconds")
@@ -123,11 +124,14 @@ def open_ledger(path):
 
 def costs(config, data):
     """{model: multiply-adds of one image}."""
+    from training import inputs
     from training.train import build
     from zoo.account import account
 
+    front = inputs.front(recipes.recipe(config.recipe).inputs, data.train.images[:ENOUGH])
     return {
-        model: account(build(train_config(config, model), data, ())).total("multiply_adds") for model in config.models
+        model: account(build(train_config(config, model), data, front())).total("multiply_adds")
+        for model in config.models
     }
 
 

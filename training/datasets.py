@@ -26,13 +26,15 @@ class Split(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Labelled images in two parts; `labels` index `class_names`, `source` says where the files came from."""
+    """Labelled images in two parts; `labels` index `class_names`, `source` says where the files came from, and
+    `split_seed`, where pictures may have been split by one, which."""
 
     name: str
     class_names: tuple[str, ...]
     train: Split
     test: Split
     source: str
+    split_seed: int | None = None
 
     @property
     def image_shape(self):
@@ -51,7 +53,7 @@ class Dataset:
         return found.hexdigest()
 
 
-def load(name_or_folder, *, data_dir=None, image_size=None, seed=0):
+def load(name_or_folder, *, data_dir=None, image_size=None, channels=None, seed=0):
     """The dataset of that name, or of the pictures in that folder or tar archive.
 
     Args:
@@ -59,6 +61,7 @@ def load(name_or_folder, *, data_dir=None, image_size=None, seed=0):
             `<class>/*`, which `seed` splits.
         data_dir: where the IDX files of fashion_mnist or mnist lie; by default they are looked for.
         image_size: height and width every picture of a folder is resized to; by default image_folder's choice.
+        channels: 1 or 3 of a folder's pictures; by default image_folder's choice.
 
     Raises:
         InputError: there is no such dataset, or its files are missing, cut short or not what they should be.
@@ -74,16 +77,25 @@ def load(name_or_folder, *, data_dir=None, image_size=None, seed=0):
                 f"The images of {name_or_folder} are {side} pixels wide and high, and only pictures of folders and "
                 f"archives are made another size; got the image size {image_size}."
             )
-        class_names = CLASS_NAMES[name_or_folder]
+        class_names, split_seed = CLASS_NAMES[name_or_folder], None
+        require_labels(parts, class_names, source)
     elif path.exists():
         if data_dir:
             raise InputError(f"--data_dir {data_dir} is for fashion_mnist and mnist; leave it out with {path}.")
-        parts, class_names = image_folder.load(path, image_size=image_size, seed=seed)
-        name_or_folder, source = path.resolve().name.split(".")[0], str(path)
+        parts, class_names = image_folder.load(path, image_size=image_size, channels=channels, seed=seed)
+        name_or_folder, source, split_seed = path.resolve().name.split(".")[0], str(path), seed
     else:
         raise InputError(unknown_dataset(str(name_or_folder)))
     train, test = (Split(images, labels.astype("int32")) for images, labels in parts)
-    return Dataset(name_or_folder, class_names, train, test, source)
+    return Dataset(name_or_folder, class_names, train, test, source, split_seed)
+
+
+def require_labels(parts, class_names, source):
+    largest = max(int(labels.max()) for _, labels in parts)
+    if largest >= len(class_names):
+        raise InputError(
+            f"{source} has the label {largest}; expected 0 to {len(class_names) - 1}. Is it another data set?"
+        )
 
 
 def hold_out(split, share, seed):

@@ -60,6 +60,7 @@ def measure(config):
         name,
         data_dir=config.data_dir,
         image_size=None if name in CLASS_NAMES else picture_size(artifact.image_shape),
+        channels=artifact.image_shape[-1],
         seed=split_seed(config, name, artifact.card),
     )
     labels = labels_for(artifact, data, data.test.labels)
@@ -83,7 +84,7 @@ def measure(config):
 
 def split_seed(config, name, card):
     """The seed of the split into training and test images: what was trained on is not to be tested on."""
-    trained = card.get("seed", 0)
+    trained = card.get("dataset", {}).get("split_seed", card.get("seed", 0))
     if name not in CLASS_NAMES and config.seed not in (None, trained):
         print(
             f"{config.path} was trained with seed {trained}: if {name} has no test part, seed {config.seed} "

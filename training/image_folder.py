@@ -29,11 +29,12 @@ class Picture(NamedTuple):
     content: Path | bytes
 
 
-def load(source, *, image_size=None, seed=0):
+def load(source, *, image_size=None, channels=None, seed=0):
     """(((images, labels) of train, (images, labels) of test), class names) of the folder or tar archive `source`.
 
     Args:
         image_size: height and width of every image; by default see `pictures.common_shape`.
+        channels: 1 or 3; by default see there too.
         seed: of the split, where `source` has no test part.
 
     Files that are no whole pictures are named on stderr and skipped, with their count at the end.
@@ -44,7 +45,7 @@ def load(source, *, image_size=None, seed=0):
     listed = tree.of_archive(source) if source.is_file() else tree.of_folder(source)
     folders, files = tree.without_wrapper(*listed)
     found, class_names, outside = arrange(source, folders, files, seed)
-    images, is_read = pictures.read([picture.content for picture in found], image_size)
+    images, is_read = pictures.read([picture.content for picture in found], image_size, channels)
     report_skipped(outside, [picture for picture, read in zip(found, is_read, strict=True) if not read])
     kept = [picture for picture, read in zip(found, is_read, strict=True) if read]
     require_every_class(source, kept, class_names)

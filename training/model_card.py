@@ -53,13 +53,14 @@ def flag(name, value):
 
 
 def described(data):
-    """The dataset `data`: where it comes from and its size."""
+    """The dataset `data`: where it comes from, its size, and by which seed pictures were split."""
     return {
         "name": data.name,
         "source": data.source,
         "classes": data.num_classes,
         "train_images": len(data.train.labels),
         "test_images": len(data.test.labels),
+        **({} if data.split_seed is None else {"split_seed": data.split_seed}),
     }
 
 

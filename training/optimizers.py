@@ -15,7 +15,7 @@ LOOKAHEAD_EVERY = 5  # steps
 def schedule(kind, highest, steps):
     """The learning rate over a training of `steps`: "cosine", "steps" or "triangular"; see training/recipes.py."""
     if kind == "steps":
-        boundaries = [round(share * steps) for share in MILESTONES]
+        boundaries = [round(share * steps) - 1 for share in MILESTONES]  # the last steps at the rate before
         return schedules.PiecewiseConstantDecay(boundaries, [highest * 0.1**at for at in range(4)])
     if kind == "triangular":
         return Triangular(highest, steps)

@@ -13,16 +13,17 @@ MOST_PIXELS = 10**9  # of a picture: five times the largest photographs
 NOT_WHOLE = "not a whole picture in a class folder"
 
 
-def read(contents, image_size=None):
+def read(contents, image_size=None, channels=None):
     """(uint8 images [M, H, W, C], bool [N] true for the M of the N `contents` that are whole pictures).
 
     Args:
         contents: each a Path or the bytes of a file.
         image_size: H and W; by default see `common_shape`.
+        channels: C, 1 or 3; by default see there too.
     """
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         headers = list(pool.map(header, contents))
-        shape = common_shape([each for each in headers if each], image_size)
+        shape = common_shape([each for each in headers if each], image_size, channels)
         images = np.zeros((len(contents), *shape), np.uint8)
         is_read = list(pool.map(lambda job: decode_into(images[job[0]], job[1]), enumerate(contents)))
     is_read = np.array(is_read, bool)
@@ -38,11 +39,11 @@ def header(content):
         return None
 
 
-def common_shape(headers, image_size):
-    """(H, W, C): one channel where every picture is greyscale, else 3; the size asked for, or the pictures' own
-    where they share one of at most OWN_SIZE_LIMIT a side, else DEFAULT_SIZE."""
+def common_shape(headers, image_size, channels):
+    """(H, W, C): the channels asked for, or one where every picture is greyscale, else 3; the size asked for, or the
+    pictures' own where they share one of at most OWN_SIZE_LIMIT a side, else DEFAULT_SIZE."""
     sizes = {size for size, _ in headers}
-    channels = 1 if headers and all(is_grey for _, is_grey in headers) else 3
+    channels = channels or (1 if headers and all(is_grey for _, is_grey in headers) else 3)
     if image_size:
         return image_size, image_size, channels
     if len(sizes) == 1 and max(max(sizes)) <= OWN_SIZE_LIMIT:
@@ -68,7 +69,7 @@ def decode(content, shape):
         # levels from the exported graph's, at 8 times 4.
         picture.draft("RGB", (8 * width, 8 * height))
         upright = eight_bits(picture)
-        if picture.format != "PNG":  # whose note the exported graph does not read
+        if picture.format not in ("PNG", "WEBP"):  # whose notes the exported graph does not read
             upright = ImageOps.exif_transpose(upright)
         if upright.mode == "P" or picture.format == "GIF":
             upright = upright.convert("RGBA")  # keeps Pillow from warning about transparent palettes

@@ -58,7 +58,8 @@ def ship(config):
         config.dataset or artifact.dataset,
         data_dir=config.data_dir,
         image_size=picture_size(artifact.image_shape),
-        seed=trained_card["seed"],
+        channels=artifact.image_shape[-1],
+        seed=trained_card["dataset"].get("split_seed", trained_card["seed"]),
     )
     labels = labels_for(artifact, data, data.test.labels)
     arrays = {path: array.astype("float16") for path, array in artifact.weights().items()}

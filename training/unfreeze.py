@@ -22,10 +22,11 @@ class Losses(NamedTuple):
 def unfreeze(model, count):
     """Makes the head and the last `count` layers with kernels before it trainable, and nothing else.
 
-    Normalisations keep their statistics, scale and shift: what few pictures would make of those is worse.
+    Normalisations keep their statistics, scale and shift: what few pictures would make of those is worse. What was
+    frozen before stays so.
     """
     layers = leaves(model)
-    kernels = [layer for layer in layers if any(len(weight.shape) > 1 for weight in layer.weights)]
+    kernels = [layer for layer in layers if layer.trainable and any(len(weight.shape) > 1 for weight in layer.weights)]
     for layer in layers:
         layer.trainable = layer in kernels[-(count + 1) :]
 

@@ -191,7 +191,7 @@ def _sized(row, num_classes, width):
 def ends_in_class_maps(rows):
     """Whether a convolution gives class scores at every position, and their mean is the network's answer."""
     match rows[-2:]:
-        case Conv(filters=filters, activation=None), GlobalAverage():
+        case Conv(kernel=1, stride=1, filters=filters, activation=None), GlobalAverage():
             return filters == CLASSES
     return False
 

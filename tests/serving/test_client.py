@@ -382,7 +382,7 @@ def test_picture_that_the_server_cannot_read_is_refused_in_one_sentence(urls, tm
 
     sentence = refusal(capsys, "--url", urls.rest, "--image", str(tmp_path / "cut.png"))
 
-    assert sentence.startswith(f"{tmp_path}/cut.png is refused: ") and sentence.count("\n") == 1
+    assert sentence.startswith(f"{tmp_path}/cut.png: ") and sentence.count("\n") == 1
 
 
 def test_unreachable_server_is_refused_in_one_sentence(free_port, tmp_path, capsys):

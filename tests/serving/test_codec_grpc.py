@@ -151,6 +151,10 @@ def test_inputs_are_filled_up_within_one_limit():
     assert codec_grpc.to_arrays({"x": large})["x"].sum() == 0
     error = refusal(codec_grpc.to_arrays, {"x": large, "y": large})
     assert error.message.startswith("tensor parsing error: y. 0 values came for shape [10000000]")
+    texts = tensor("dtype: DT_STRING tensor_shape { dim { size: 600000 } }")
+    assert refusal(codec_grpc.to_arrays, {"x": texts, "y": texts}).code is Code.INVALID_ARGUMENT
+    whole = tensor("dtype: DT_INT64 tensor_shape { dim { size: 3 } } int64_val: [1, 2, 3]")
+    assert set(codec_grpc.to_arrays({"w": whole, "x": large})) == {"w", "x"}
 
 
 def test_every_byte_of_a_bool_but_zero_is_true():

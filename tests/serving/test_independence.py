@@ -122,8 +122,22 @@ def test_trial_that_takes_too_long_is_a_reason():
         return inputs
 
     independence = Independence()
+    independence.learn(requests([1.0], [2.0]), endless_at_zero)
+    assert (independence.is_known, independence.reason) == (True, "")
+    independence = Independence()
     independence.learn(requests([0.0], [2.0]), endless_at_zero)
-    assert (independence.is_known, independence.reason) == (True, "a trial took too long")
+    assert (independence.is_known, independence.reason) == (True, "trials take too long")
+
+
+def test_nothing_is_known_until_all_has_been_tried():
+    independence = Independence()
+
+    def run(inputs):
+        assert not independence.is_known
+        return doubled(inputs)
+
+    independence.learn(requests([1.0], [2.0]), run)
+    assert independence.is_known
 
 
 def test_what_is_known_is_not_tried_again():

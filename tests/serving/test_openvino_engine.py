@@ -70,6 +70,10 @@ def signatures(module, names):
     table = {
         "serving_default": (IMAGES, lambda x: {"probabilities": module.probabilities(x)}),
         "few": (IMAGES, lambda x: {"features": module.few(x)}),
+        "square": (
+            tf.TensorSpec((None, None, None, 1), tf.uint8, "images"),
+            lambda x: {"features": module.features(tf.ensure_shape(x, (None, 64, 64, 1)))},
+        ),
         "finite": (IMAGES, lambda x: {"features": module.finite(x)}),
         "features": (IMAGES, lambda x: {"features": module.features(x)}),
         "both": (IMAGES, lambda x: {"features": module.features(x), "probabilities": module.probabilities(x)}),
@@ -115,7 +119,7 @@ def export(tmp_path_factory):
 @pytest.fixture(scope="module")
 def path(export):
     names = "serving_default features both encoded classify best named doubled precise flags words words32 bag".split()
-    return export(*names, "few", "finite", "hashed", "summed", "centred", "noisy", "fixed", "sized")
+    return export(*names, "few", "finite", "square", "hashed", "summed", "centred", "noisy", "fixed", "sized")
 
 
 @pytest.fixture(scope="module", params=["this_process", "child"])
@@ -184,6 +188,7 @@ def test_answers_are_tensorflows(fast, reference, name, rows):
         ("serving_default", "openvino", "within"),
         ("features", "openvino", "within"),
         ("few", "openvino", "within"),
+        ("square", "openvino", "within"),
         ("finite", "tensorflow", "it asserts something of what its network gives"),
         ("both", "openvino", "within"),
         ("encoded", "openvino", "within"),
@@ -220,6 +225,13 @@ def test_assertions_about_the_input_hold(fast):
     assert fast.run("few", {"images": images(MOST_ROWS - 1)}, ["features"])["features"].shape == (MOST_ROWS - 1, 4)
     with pytest.raises(ServingError, match="Fewer images, please.") as refused:
         fast.run("few", {"images": images(MOST_ROWS)}, ["features"])
+    assert refused.value.code is Code.INVALID_ARGUMENT
+
+
+def test_shape_that_the_model_ensures_is_ensured(fast):
+    assert fast.run("square", {"images": images(1, 64)}, ["features"])["features"].shape == (1, 4)
+    with pytest.raises(ServingError, match="is not compatible with expected shape") as refused:
+        fast.run("square", {"images": images(1, 70)}, ["features"])
     assert refused.value.code is Code.INVALID_ARGUMENT
 
 

@@ -124,7 +124,7 @@ def test_connect_is_400(half_plus_two):
 def test_connection_that_is_to_close_is_closed_though_it_offers_an_upgrade(half_plus_two):
     request = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n" % MODEL.encode()
     with socket.create_connection(("localhost", half_plus_two.flags.rest_api_port), 3) as connection:
-        connection.sendall(request)
+        connection.sendall(request * 2)  # whatever comes after the first is nobody's
         answer = b"".join(iter(lambda: connection.recv(1000), b""))
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 

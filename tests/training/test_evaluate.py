@@ -107,7 +107,6 @@ def folder_of(root, names, size=8, mode="L"):
     "path, names, mode, sentence",
     [
         ("brightness", ["dark", "grey"], "L", "knows no class 'grey' of pictures; its classes: light, dark"),
-        ("brightness", ["dark", "light"], "RGB", r"takes images of shape \(8, 8, 1\) and pictures has \(8, 8, 3\)"),
         ("nothing", ["dark"], "L", "nothing holds no SavedModel: expected a version directory"),
     ],
 )
@@ -153,6 +152,22 @@ def test_dataset_is_by_default_what_the_model_was_trained_on(tmp_path, pictures,
         assert (tmp_path / "results" / "brightness-1-shades" / "evaluation.json").exists()
     else:
         assert f"Unknown dataset {source!r}" in refusal(capsys, version)
+
+
+def test_pictures_have_the_channels_of_the_model_as_they_have_when_served(models_root, tmp_path):
+    folder = folder_of(tmp_path / "pictures", ["dark", "light"], mode="RGB")
+    evaluate.main([str(models_root / "brightness"), f"--dataset={folder}", f"--results_root={tmp_path}"])
+    [path] = tmp_path.glob("*/evaluation.json")
+    assert json.loads(path.read_text("utf-8"))["accuracy"]["correct"] == 1
+
+
+def test_split_is_the_datas_whatever_the_trainings_seed(misled, tmp_path, capsys):
+    _, folder = misled
+    version = exported(tmp_path, "compared", card={"seed": 0, "dataset": {"split_seed": 3}})
+    evaluate.main([str(version), f"--dataset={folder}", f"--results_root={tmp_path}"])
+    [path] = tmp_path.glob("*/evaluation.json")
+    assert json.loads(path.read_text("utf-8"))["accuracy"]["correct"] == 0
+    assert "was trained with seed" not in capsys.readouterr().err
 
 
 def test_model_that_does_not_say_its_dataset_needs_it_given(models_root, capsys):
