@@ -55,7 +55,7 @@ def test_picture_without_a_valid_note_is_upright(content):
     assert orientation(tf.constant(content)) == 1
 
 
-@pytest.mark.parametrize("suffix", ["JPEG", "PNG"])
+@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("value", [1, 3, 6])
 def test_served_model_sees_a_phones_photograph_as_training_does(value, suffix):
     content = photograph(suffix, value)

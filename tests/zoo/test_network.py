@@ -58,6 +58,7 @@ def test_hidden_weights_start_he_normal_by_what_a_layer_gives():
             "A network ends in class scores without a nonlinearity, FC or CONV(1x1, ",
         ),
         ("INPUT -> FC -> RELU", {"num_classes": 10}, "A network ends in class scores without a nonlinearity, FC or "),
+        ("INPUT -> CONV(3x3, classes) -> MEAN", {"num_classes": 10}, "A network ends in class scores without a "),
         (
             "INPUT -> [CONV",
             {"num_classes": 10},
