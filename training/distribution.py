@@ -142,18 +142,21 @@ def run(strategy, model, batches, validation, epochs, keeper, callbacks):
             step = train_step(strategy, at_size(model, size), clip_norm)
         for epoch in range(first // batches.steps, end):
             calls.on_epoch_begin(epoch)
-            logs = train_epoch(step, data, range(batches.steps - steps, batches.steps), keeper, calls)
+            logs, asked = train_epoch(step, data, range(batches.steps - steps, batches.steps), keeper, calls)
             calls.on_epoch_end(epoch, {**logs, **score()})
+            if asked:
+                calls.on_train_end()
+                raise Interrupted
     calls.on_train_end()
 
 
 def train_epoch(step, data, steps, keeper, calls):
-    """The `steps` of one epoch: their mean loss and accuracy.
+    """The `steps` of one epoch: (their mean loss and accuracy, whether a worker was asked to stop in the last one).
 
     Raises:
-        Interrupted: a worker was asked to stop, and the state is saved.
+        Interrupted: a worker was asked to stop before that, and the state is saved.
     """
-    results = []
+    results, asked = [], 0.0
     for at in steps:
         calls.on_train_batch_begin(at)
         loss, accuracy, asked = step(next(data), float(keeper.is_asked_to_stop)).numpy().tolist()
@@ -161,12 +164,12 @@ def train_epoch(step, data, steps, keeper, calls):
         if asked:  # one worker's signal stops all of them after the same step
             keeper.is_asked_to_stop = True
         calls.on_train_batch_end(at, {"loss": loss, "accuracy": accuracy})
-        if asked:
+        if asked and at + 1 < steps.stop:
             keeper.save()
             calls.on_train_end()
             raise Interrupted
     loss, accuracy = np.mean(results, axis=0).tolist()
-    return {"loss": loss, "accuracy": accuracy}
+    return {"loss": loss, "accuracy": accuracy}, bool(asked)
 
 
 def parts(batches, step, epochs, size, strategy):

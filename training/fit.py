@@ -120,7 +120,7 @@ class Keeper(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.require_finite(logs["loss"])
-        if time.monotonic() - self.saved > SAVE_EVERY_S:
+        if time.monotonic() - self.saved > SAVE_EVERY_S and batch + 1 < self.params["steps"]:  # else with its scores
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -197,7 +197,7 @@ def test_finished_job_exports_once(job, tmp_path):
     assert [path.name for path in (tmp_path / "models" / "pets").iterdir()] == ["1"]
 
 
-# Presses Ctrl-C while step 2 of a training runs; prints after how many steps it stopped.
+# Presses Ctrl-C while a step of a training runs, of 4 in an epoch; prints after how many steps it stopped.
 PRESSED = """
 import pathlib, signal, sys
 import tensorflow as tf
@@ -216,7 +216,7 @@ class PressesInStep(keras.layers.Layer):
         return tf.ensure_shape(tf.numpy_function(self.press, [x], x.dtype), x.shape) if training else x
 
     def press(self, x):
-        if self.step.assign_add(1) == 2:
+        if self.step.assign_add(1) == int(sys.argv[2]):
             signal.raise_signal(signal.SIGINT)
         return x
 
@@ -236,10 +236,12 @@ except Interrupted:
 """
 
 
-def test_signal_that_comes_while_a_step_runs_stops_after_the_next(start, tmp_path):
-    [(status, told, errors)] = ended(start(["-c", PRESSED, str(tmp_path)]))
+@pytest.mark.parametrize("pressed, is_whole_epoch", [(2, False), (3, True)])
+def test_signal_that_comes_while_a_step_runs_stops_after_the_next(start, tmp_path, pressed, is_whole_epoch):
+    [(status, told, errors)] = ended(start(["-c", PRESSED, str(tmp_path), str(pressed)]))
     assert status == 0, errors
-    assert told.endswith("stopped after 3\n")
+    assert told.endswith(f"stopped after {pressed + 1}\n")
+    assert ("val_accuracy" in told) == (tmp_path / "best.keras").exists() == is_whole_epoch
 
 
 @pytest.mark.parametrize("given", ["", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"index": 1}}'])
