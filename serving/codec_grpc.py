@@ -33,7 +33,7 @@ FILL_LIMIT_BYTES = 1 << 26  # what a request's shapes may ask for beyond the val
 STRING_BYTES = 64  # what a string without content costs on its way through
 MAX_RANK = 64  # numpy's
 
-_STRING = np.dtype(np.object_)
+_STRING, _BOOL = np.dtype(np.object_), np.dtype(np.bool_)
 _PACKED_TAGS = {  # of the fields whose packed values are the array's own bytes
     "float_val": b"\x2a",
     "double_val": b"\x32",
@@ -84,7 +84,7 @@ def to_array(proto: tensor_pb2.TensorProto, name: str, room: Room | None = None)
     if content:
         if len(content) != count * row.dtype.itemsize:
             raise _error(name, f"{shape} of {row.name} needs {count * row.dtype.itemsize} bytes, {len(content)} came.")
-        if row.dtype == bool:
+        if row.dtype == _BOOL:
             return (np.frombuffer(content, np.uint8) != 0).reshape(shape)
         return np.frombuffer(content, row.dtype).reshape(shape)
     return _fill(_values(proto, row), count, shape, name, room or Room()).reshape(shape)
