@@ -38,7 +38,8 @@ class Graph:
         return [self.source(tensor) for tensor in self.nodes[name].input if not tensor.startswith("^")]
 
     def ancestors(self, names: Iterable[str], *, until: Iterable[str] = (), through_controls: bool = True) -> list[str]:
-        """`names` and all that they need, inputs first where there is no loop; nothing behind `until`."""
+        """`names` and all that they need, inputs first where there is no loop; nothing behind `until`. Where controls
+        do not count, identities are looked through."""
         done, order = set(until), []
         stack = [(name, False) for name in names]
         while stack:
@@ -82,7 +83,8 @@ class Graph:
         return graph
 
     def _pruned(self, wanted: Sequence[str], fed: Mapping[str, str], controls: set[str]) -> graph_pb2.GraphDef:
-        """`controls` are the nodes worth waiting for: loops need theirs, inlined calls leave idle ones."""
+        """What computes `wanted`, tensors and nodes; `controls` are the nodes worth waiting for: loops need theirs,
+        inlined calls leave idle ones."""
         graph = graph_pb2.GraphDef(versions=self.versions, library=self.library)
         for tensor, name in fed.items():
             node = graph.node.add(name=name, op="Placeholder")

@@ -177,7 +177,7 @@ class Repository:
                 model = self.models.by_name[name]
                 if model.config is not config:  # changed since
                     continue
-                if missing != model.missing and (model.wanted or not model.versions):
+                if missing not in ("", model.missing) and (model.wanted or not model.versions):
                     log.warning("Model %r: %s", name, missing)
                 model.wanted, model.missing = found, missing
         self._retry_rewritten()

@@ -365,6 +365,34 @@ def test_network_whose_weights_another_signature_writes_stays_with_tensorflow(tm
     servable.close()
 
 
+def test_whatever_a_conversion_raises_the_model_is_tensorflows(path, monkeypatch, caplog):
+    monkeypatch.setattr("serving.conversion.cut_each", lambda *_: 1 / 0)
+    servable = load(path, engine="auto")
+    report = "tensorflow: its conversion for OpenVINO failed: division by zero"
+    assert set(servable.engine_report.values()) == {report} and "ZeroDivisionError" in caplog.text
+    assert servable.run("features", {"images": images(2)}, ["features"])["features"].shape == (2, 4)
+    servable.close()
+
+
+def test_assertion_behind_one_output_refuses_no_call_for_the_other(tmp_path):
+    tf1 = tf.compat.v1
+    with tf.Graph().as_default(), tf1.Session() as session:
+        x = tf1.placeholder(tf.float32, [None, 3, 3, 1], "x")
+        free = tf.nn.conv2d(x, tf.ones([3, 3, 1, 1]), 1, "VALID")
+        with tf.control_dependencies([tf1.assert_less(x, 500.0, message="Smaller, please.")]):
+            held = tf.identity(free)
+        signature = tf1.saved_model.predict_signature_def({"x": x}, {"free": free, "held": held})
+        builder = tf1.saved_model.Builder(str(tmp_path / "1"))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+    servable = load(tmp_path / "1", engine="auto")
+    large = {"x": np.full((1, 3, 3, 1), 900, np.float32)}
+    assert servable.run("serving_default", large, ["free"])["free"].tolist() == [[[[8100]]]]
+    with pytest.raises(ServingError, match="Smaller, please."):
+        servable.run("serving_default", large, ["held"])
+    servable.close()
+
+
 class Tagger(tf.Module):
     """Texts to the names of tags: a table from a file before the network, a table of strings behind it."""
 

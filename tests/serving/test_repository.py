@@ -200,6 +200,17 @@ def test_model_that_comes_back_is_loaded_again(repository, write, seen):
     assert served(repository) == [1]
 
 
+def test_model_without_versions_is_told_once_and_is_served_when_one_comes(repository, tmp_path, write, caplog):
+    (tmp_path / "m").mkdir()
+    repository.apply([ModelConfig("m", str(tmp_path / "m"))])
+    repository.poll()
+    write("m", 1)
+    repository.poll()
+    repository.wait_until_loaded(["m"])
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1 and told[0].startswith(f"Model 'm': no version under {tmp_path / 'm'}. Did you forget")
+
+
 def test_storage_that_is_away_unloads_nothing(repository, write, tmp_path):
     repository.replace([ModelConfig("m", write("m", 1))])
     (tmp_path / "m").rename(tmp_path / "away")
