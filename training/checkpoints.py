@@ -24,7 +24,9 @@ class Progress(NamedTuple):
 
 
 def save(folder, model, progress):
-    """Writes `state-<step>.npz`; the two newest are kept.
+    """Writes `state-<step>.npz` and keeps KEPT states: this one and those right before it.
+
+    States of later steps go too: training is not beyond them, so they could not be read.
 
     Raises:
         OSError: it could not be written (a full disk); the files before it are left as they were.
@@ -33,8 +35,10 @@ def save(folder, model, progress):
     path = folder / f"state-{progress.step:09}.npz"
     with written_whole(path) as file:
         np.savez(file, progress=np.array(progress, "float64"), **arrays)
-    for old in sorted(folder.glob("state-*.npz"))[:-KEPT]:
-        old.unlink()
+    states = sorted(folder.glob("state-*.npz"))
+    end = states.index(path) + 1
+    for other in states[: max(0, end - KEPT)] + states[end:]:
+        other.unlink()
 
 
 def restore(folder, model):

@@ -48,6 +48,24 @@ def test_two_newest_states_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state-000000002.npz", "state-000000030.npz"]
 
 
+def test_states_that_could_not_be_read_do_not_outlive_a_new_one(tmp_path):
+    for step in 10, 20, 30:
+        checkpoints.save(tmp_path, built(), Progress(step))
+    (tmp_path / "state-000000030.npz").write_bytes(b"damaged")
+    model = built()
+    assert checkpoints.restore(tmp_path, model).step == 20
+    checkpoints.save(tmp_path, model, Progress(25))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state-000000020.npz", "state-000000025.npz"]
+
+
+def test_training_that_starts_anew_beside_another_networks_states_keeps_its_own(tmp_path):
+    checkpoints.save(tmp_path, built(units=7), Progress(400))
+    model = built()
+    checkpoints.restore(tmp_path, model)
+    checkpoints.save(tmp_path, model, Progress(1))
+    assert checkpoints.restore(tmp_path, built()).step == 1
+
+
 def with_a_bit_of_its_directory_set(data):
     """One that says that the first array is encrypted."""
     at = data.index(b"PK\1\2") + 8
