@@ -83,6 +83,11 @@ class ContrastZca(keras.layers.Layer):
         self.matrix = self.add_weight(name="matrix", shape=(size, size), initializer="zeros", trainable=False)
         self.built = True
 
+    @property
+    def multiply_adds(self):
+        """Of one image in the product with the matrix, for `zoo.account`."""
+        return self.matrix.shape[0] ** 2
+
     def call(self, images):
         shape = (-1, *images.shape[1:])
         white = keras.ops.matmul(contrast(images) - self.mean, self.matrix)

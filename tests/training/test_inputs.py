@@ -5,6 +5,7 @@ import pytest
 import zoo
 from training import inputs
 from training.precision import dtype_policy
+from zoo.account import account
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,12 @@ def test_zca_leaves_pixels_uncorrelated(images):
     eigenvalues, vectors = np.linalg.eigh(np.cov(plain.T, bias=True))
     got = vectors.T @ np.cov(seen.T, bias=True) @ vectors
     np.testing.assert_allclose(got, np.diag(eigenvalues / (eigenvalues + 0.1)), atol=0.01)  # the bias of 0.1
+
+
+def test_zca_is_counted_as_the_product_with_a_matrix_that_it_is(images):
+    [layer] = inputs.front("zca", images[:300])()
+    [counted] = account(keras.Sequential([keras.Input((6, 6, 3)), layer])).layers[1:]
+    assert counted.known and counted.multiply_adds == (6 * 6 * 3) ** 2
 
 
 def test_zca_stays_closest_to_the_images_it_whitens(images):
