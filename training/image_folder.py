@@ -37,21 +37,24 @@ def load(source, *, image_size=None, channels=None, seed=0):
         channels: 1 or 3; by default see there too.
         seed: of the split, where `source` has no test part.
 
-    Files that are no whole pictures are named on stderr and skipped, with their count at the end.
+    Pictures come in an order of chance, always the same: the first of them are of every class, as they are of the
+    datasets with a name. Files that are no whole pictures are named on stderr and skipped.
 
     Raises:
         InputError: `source` has neither layout, a class without pictures, or no picture to test on.
     """
     listed = tree.of_archive(source) if source.is_file() else tree.of_folder(source)
     folders, files = tree.without_wrapper(*listed)
-    found, class_names, outside = arrange(source, folders, files, seed)
+    arranged, class_names, outside = arrange(source, folders, files, seed)
+    shuffled = [arranged[at] for at in np.random.default_rng(0).permutation(len(arranged))]
+    found = sorted(shuffled, key=lambda picture: picture.is_test)
     images, is_read = pictures.read([picture.content for picture in found], image_size, channels)
     report_skipped(outside, [picture for picture, read in zip(found, is_read, strict=True) if not read])
     kept = [picture for picture, read in zip(found, is_read, strict=True) if read]
     require_every_class(source, kept, class_names)
     labels = np.array([picture.label for picture in kept], np.int32)
-    is_test = np.array([picture.is_test for picture in kept])
-    return ((images[~is_test], labels[~is_test]), (images[is_test], labels[is_test])), class_names
+    count = sum(not picture.is_test for picture in kept)
+    return ((images[:count], labels[:count]), (images[count:], labels[count:])), class_names
 
 
 def arrange(source, folders, files, seed):
@@ -140,7 +143,7 @@ def require_classes(source, class_names, classes):
 
 def is_text(name):
     """Whether `name` can stand in a line of labels.txt; other bytes than UTF-8 are surrogates in it."""
-    return "\n" not in name and name.encode("utf-8", "ignore").decode() == name
+    return name.splitlines() == [name] and name.encode("utf-8", "ignore").decode() == name
 
 
 def require_every_class(source, kept, class_names):

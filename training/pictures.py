@@ -10,7 +10,8 @@ from PIL import Image, ImageOps
 OWN_SIZE_LIMIT = 96  # pixels a side; pictures of one size up to this keep it
 DEFAULT_SIZE = 64  # a side, for pictures that differ in size or are larger
 MOST_PIXELS = 10**9  # of a picture: five times the largest photographs
-NOT_WHOLE = "not a whole picture in a class folder"
+HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1")  # what files of Apple's telephones begin with, after four bytes
+NOT_WHOLE = "no whole picture of a format that is read, or in no class folder"
 
 
 def read(contents, image_size=None, channels=None):
@@ -27,7 +28,7 @@ def read(contents, image_size=None, channels=None):
         images = np.zeros((len(contents), *shape), np.uint8)
         is_read = list(pool.map(lambda job: decode_into(images[job[0]], job[1]), enumerate(contents)))
     is_read = np.array(is_read, bool)
-    return images[is_read], is_read
+    return (images if is_read.all() else images[is_read]), is_read
 
 
 def header(content):
@@ -99,5 +100,17 @@ def fault(content):
     except Image.DecompressionBombError:
         return f"a picture of more than {MOST_PIXELS:,} pixels; make it smaller"
     except Exception:
-        pass
+        if start(content)[4:12] in HEIC:
+            return "HEIC, a format that is not read; save it as JPEG"
     return NOT_WHOLE
+
+
+def start(content):
+    """The first bytes, none where there is nothing to read."""
+    if isinstance(content, bytes):
+        return content[:12]
+    try:
+        with open(content, "rb") as file:
+            return file.read(12)
+    except OSError:
+        return b""

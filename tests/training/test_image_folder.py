@@ -25,9 +25,16 @@ def two_parts(tmp_path, write_picture):
 def test_train_and_test_folders_are_the_parts(two_parts):
     ((images, labels), (test_images, test_labels)), class_names = image_folder.load(two_parts)
     assert class_names == ("blue", "red")
-    assert images.shape == (6, 20, 20, 3) and labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert test_images.shape == (4, 20, 20, 3) and test_labels.tolist() == [0, 0, 1, 1]
-    assert images[0, 0, 0].tolist() == [*BLUE] and test_images[3, 0, 0].tolist() == [*RED]
+    assert images.shape == (6, 20, 20, 3) and np.bincount(labels).tolist() == [3, 3]
+    assert test_images.shape == (4, 20, 20, 3) and np.bincount(test_labels).tolist() == [2, 2]
+    colours = np.array([BLUE, RED])
+    np.testing.assert_array_equal(images[:, 0, 0], colours[labels])
+    np.testing.assert_array_equal(test_images[:, 0, 0], colours[test_labels])
+
+
+def test_first_pictures_are_of_every_class_as_in_the_datasets_with_a_name(tmp_path, write_picture):
+    (train, test), _ = image_folder.load(one_level(tmp_path, write_picture, count=50))
+    assert 5 < train[1][:20].sum() < 15 and 0 < test[1][:10].sum() < 10
 
 
 def one_level(folder, write_picture, count=10):
@@ -91,7 +98,8 @@ def test_phone_picture_is_turned_upright(two_parts):
     exif[0x0112] = 6  # the camera was held a quarter turn clockwise
     Image.fromarray(pixels).save(two_parts / "train" / "red" / "9.jpg", exif=exif)
     (train, _), _ = image_folder.load(two_parts)
-    assert train[0][-1, 0].min() > 240 and train[0][-1, -1].max() < 15
+    [upright] = [image for image in train[0] if image[0].min() > 240]
+    assert upright[-1].max() < 15
 
 
 def test_sixteen_bit_grey_keeps_its_tones(tmp_path):
