@@ -9,7 +9,7 @@ import numpy as np
 EPSILON = 1e-8
 NORM = 55.0  # of a contrast-normalised image: about one a value at 32x32x3
 ZCA_BIAS = 0.1  # added to every eigenvalue
-CHUNK = 2000  # images at a time, for their memory
+CHUNK = 500  # images at a time, for their memory
 PATCH = 2  # pixels: height and width of what the whitening convolution sees
 PATCH_IMAGES = 5000  # so many tell how the pixels of a patch vary
 
@@ -30,8 +30,8 @@ def unit(images):
 
 
 def standard(images):
-    mean = images.mean(axis=(0, 1, 2), dtype="float64") / 255
-    variance = images.var(axis=(0, 1, 2), dtype="float64") / 255**2
+    mean, covariance = moments(chunk.reshape(-1, images.shape[-1]) / 255 for chunk in chunks(images))
+    variance = covariance.diagonal()
     return lambda: (keras.layers.Normalization(mean=mean, variance=variance + EPSILON, name="standardize"),)
 
 
@@ -107,15 +107,25 @@ def contrast(images):
 
 def whitening(images):
     """(mean [D], ZCA matrix [D, D]) of the contrast-normalised `images`."""
-    size = int(np.prod(images.shape[1:]))
-    total, products = np.zeros(size), np.zeros((size, size))
-    for at in range(0, len(images), CHUNK):
-        values = np.asarray(contrast(images[at : at + CHUNK]))
-        total += values.sum(axis=0)
-        products += values.T @ values
-    mean = total / len(images)
-    eigenvalues, vectors = np.linalg.eigh(products / len(images) - np.outer(mean, mean))
+    mean, covariance = moments(np.asarray(contrast(chunk)) for chunk in chunks(images))
+    eigenvalues, vectors = np.linalg.eigh(covariance)
     return mean, (vectors / np.sqrt(np.maximum(eigenvalues, 0) + ZCA_BIAS)) @ vectors.T
+
+
+def chunks(images):
+    for at in range(0, len(images), CHUNK):
+        yield images[at : at + CHUNK]
+
+
+def moments(parts):
+    """(mean [D], covariance [D, D]), float64, of all rows of `parts`, each [M, D]."""
+    count, total, products = 0, 0.0, 0.0
+    for values in parts:
+        count += len(values)
+        total += values.sum(axis=0, dtype="float64")
+        products += (values.T @ values).astype("float64")
+    mean = total / count
+    return mean, products / count - np.outer(mean, mean)
 
 
 def patch_filters(images, bias=5e-4):
@@ -125,7 +135,8 @@ def patch_filters(images, bias=5e-4):
     variance. After ReLU the pairs have all that the patch had. Source: https://arxiv.org/abs/2404.00498, section 3.2.
     """
     windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(1, 2))  # [N, h, w, C, 2, 2]
-    flat = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, PATCH**2 * images.shape[-1])
-    eigenvalues, vectors = np.linalg.eigh(np.cov(flat.T, bias=True))
+    windows = windows.transpose(0, 1, 2, 4, 5, 3)
+    _, covariance = moments(chunk.reshape(-1, PATCH**2 * images.shape[-1]) for chunk in chunks(windows))
+    eigenvalues, vectors = np.linalg.eigh(covariance)
     filters = (vectors / np.sqrt(np.maximum(eigenvalues, 0) + bias)).reshape(PATCH, PATCH, images.shape[-1], -1)
     return np.concatenate([filters, -filters], axis=-1).astype(np.float32)
