@@ -4,6 +4,8 @@ import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
+
 import training.inputs  # noqa: F401  a layer of it may be in a network's front
 import zoo
 from training.artifact import load, read_card, version_directory, weights_of
@@ -68,6 +70,9 @@ def read(name, weights, entry, width):
 def build(plan, num_classes):
     """The network of `plan` with its trained weights and an untrained head for `num_classes` classes.
 
+    Of the zoo's own networks without dropout: their rates are for hundreds of epochs of the paper's recipe, and what
+    few epochs on few pictures could gain is lost to it.
+
     Raises:
         InputError: the weights do not fit it, with the first layer that differs, or cannot be got.
     """
@@ -81,6 +86,9 @@ def build(plan, num_classes):
         weight_files.check(stored, layers, f"{weights} does not fit {name} at --width {width:g}", top=0)
     for layer, (_, arrays) in zip(layers[:-1], stored, strict=False):
         weight_files.assign(layer, arrays)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
     return model
 
 

@@ -104,9 +104,10 @@ def fine_tuned(model, plan, listing, cache, config, watch):
         photos = photographs.read(listing, plan.image_shape, cache)
     parts = photographs.part(photos, config.validation_share, config.seed)
     probabilities, recipe = learn(model, photos, parts, config, watch)
-    accuracy = tell(photos, parts, probabilities, config.runs_root / config.served_name)
+    accuracy = metrics.accuracy(probabilities, photos.labels[parts.test])
     with watch("export"):
         path = publish(model, config, plan, photos, parts, recipe, accuracy, sum(watch.seconds.values()))
+    tell(photos, parts, probabilities, accuracy, config.runs_root / config.served_name)
     print(f"Seconds: {watch}.")
     print(f"SavedModel: {path}")
     return path
@@ -173,13 +174,13 @@ def validated(probabilities, photos, parts):
     return f"right on the validation pictures: {metrics.accuracy(probabilities, photos.labels[parts.validation])}"
 
 
-def tell(photos, parts, probabilities, folder):
-    """Prints and draws how good the classifier is on the test pictures: its Accuracy."""
+def tell(photos, parts, probabilities, accuracy, folder):
+    """Prints and draws how good the classifier is on the test pictures."""
+    from training.image_folder import printable
     from training.mistakes import save_images, worst_mistakes
     from training.plots import save_confusion
 
     labels = photos.labels[parts.test]
-    accuracy = metrics.accuracy(probabilities, labels)
     commonest = int(np.bincount(photos.labels[~photos.is_test]).argmax())
     guessed = metrics.Accuracy(int((labels == commonest).sum()), len(labels))
     folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +190,7 @@ def tell(photos, parts, probabilities, folder):
     picture = folder / "mistakes.png"
     titles = [
         f"{photos.class_names[probabilities[at].argmax()]} {probabilities[at].max():.0%}\n"
-        f"is {photos.class_names[labels[at]]}\n{Path(photos.paths[parts.test[at]]).name}"
+        f"is {photos.class_names[labels[at]]}\n{printable(Path(photos.paths[parts.test[at]]).name)}"
         for at in worst
     ]
     picture.unlink(missing_ok=True)
@@ -199,7 +200,6 @@ def tell(photos, parts, probabilities, folder):
     print(f"Always guessing the commonest class, {photos.class_names[commonest]}: {guessed}.")
     mistakes = f"; worst mistakes: {picture}" if worst else ""
     print(f"Confusion matrix: {folder / 'confusion.png'}{mistakes}")
-    return accuracy
 
 
 def publish(model, config, plan, photos, parts, recipe, accuracy, seconds):

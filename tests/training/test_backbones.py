@@ -66,6 +66,12 @@ def test_weights_that_the_zoo_ships_are_a_backbone_with_their_front():
     np.testing.assert_array_equal(got, expected)
 
 
+def test_zoos_own_network_is_trained_on_without_its_dropout(version):
+    model = backbones.build(backbones.plan(NAME, str(version)), num_classes=3)
+    images = np.random.default_rng(0).integers(0, 256, (5, 20, 20, 1), np.uint8)
+    np.testing.assert_allclose(model(images, training=True), model(images, training=False), rtol=1e-4)
+
+
 def test_head_gives_the_scores_it_was_set_to(version):
     model = backbones.build(backbones.plan(NAME, str(version)), num_classes=3)
     images = np.random.default_rng(0).integers(0, 256, (5, 20, 20, 1), np.uint8)

@@ -16,14 +16,14 @@ COLOURS = {"leaf": (30, 200, 40), "sky": (60, 90, 220), "rust": (190, 70, 30)}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Noisy pictures of three colours, of all sizes: one class of ten, one of thirty."""
+    """Noisy pictures of three colours, of all sizes, with names that are no UTF-8: one class of ten, one of thirty."""
     random = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("data") / "colours"
     for count, (name, colour) in zip((10, 30, 20), COLOURS.items(), strict=True):
         (folder / name).mkdir(parents=True)
         for number in range(count):
             pixels = random.normal(colour, 50, (*random.integers(20, 60, 2), 3)).clip(0, 255)
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.jpg")
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"caf\udce9 {number}.jpg")
     return folder
 
 
