@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
+from serving import processors
 from serving.command_line import IGNORED, FlagError, flag, help_text, parse
 from serving.config_protos import parse_text, read_config_file
 from serving.model_config import (
@@ -26,7 +27,6 @@ from serving.model_config import (
     parse_monitoring_config,
     parse_ssl_config,
 )
-from serving.processors import schedulable_processors
 from serving.servable import Engine, EngineOptions
 
 MODELS, LIFECYCLE, GRPC, REST = "Models", "Loading and versions", "gRPC", "REST"
@@ -34,7 +34,7 @@ BATCHING, EXECUTION, OBSERVING = "Batching", "Execution", "Watching"
 
 
 def _four_threads_per_processor() -> int:
-    return 4 * schedulable_processors()
+    return 4 * processors.schedulable_processors()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Flags:
 
     engine: str = flag(EXECUTION, "auto", "auto, tensorflow or openvino")
     tensorflow_session_parallelism: int = flag(EXECUTION, 0, "threads of TensorFlow, in and across ops; 0: auto")
-    tensorflow_intra_op_parallelism: int = flag(EXECUTION, 0, "threads in one op; 0: auto")
+    tensorflow_intra_op_parallelism: int = flag(EXECUTION, 0, "threads in one op; 0: one a processor")
     tensorflow_inter_op_parallelism: int = flag(EXECUTION, 0, "ops at the same time; 0: auto")
     tensorflow_session_config_file: str = flag(EXECUTION, "", "text-format ConfigProto of TensorFlow's sessions")
     op_libraries: str = flag(EXECUTION, "", "comma-separated shared objects with ops that models need")
@@ -173,8 +173,9 @@ class Flags:
         if path:
             parse_text(read_config_file(path), config, path)
         intra, inter = self.op_parallelism
+        limit = processors.limit() or 0  # the engines themselves count the machine's processors
         return EngineOptions(
-            tensorflow_intra_op_parallelism=intra or config.intra_op_parallelism_threads,
+            tensorflow_intra_op_parallelism=intra or config.intra_op_parallelism_threads or limit,
             tensorflow_inter_op_parallelism=inter or config.inter_op_parallelism_threads,
             per_process_gpu_memory_fraction=self.per_process_gpu_memory_fraction,
             mixed_precision=self.mixed_precision,
