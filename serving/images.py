@@ -11,7 +11,7 @@ MODES = {1: "L", 3: "RGB"}
 
 
 def decode_image(data: bytes, shape: tuple[int | None, ...], dtype: np.dtype) -> np.ndarray:
-    """One picture as an image input takes it: resized (bilinear) where the input's height and width are fixed.
+    """One picture as an image input takes it: upright, and resized (bilinear) to the input's height and width if fixed.
 
     Args:
         data: the file's bytes.
@@ -25,6 +25,7 @@ def decode_image(data: bytes, shape: tuple[int | None, ...], dtype: np.dtype) ->
         ServingError: INVALID_ARGUMENT when the bytes are no picture or the input takes none.
     """
     import PIL.Image  # only the few servers that are sent pictures this way need it
+    import PIL.ImageOps
 
     height, width, channels = shape
     if channels not in MODES:
@@ -33,8 +34,13 @@ def decode_image(data: bytes, shape: tuple[int | None, ...], dtype: np.dtype) ->
             f"A picture fits an input of 1 or 3 channels; this input has {channels}. Send numbers.",
         )
     try:
-        picture = PIL.Image.open(io.BytesIO(data), formats=FORMATS).convert(MODES[channels])
-    except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+        picture: PIL.Image.Image = PIL.Image.open(io.BytesIO(data), formats=FORMATS)
+        if picture.format == "JPEG":  # a camera's note, which `encoded` follows in no other format
+            picture = PIL.ImageOps.exif_transpose(picture)
+        if picture.mode.startswith("I;16"):  # Pillow would clip what is above 255 to white
+            picture = PIL.Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        picture = picture.convert(MODES[channels])
+    except Exception as error:  # damaged files get struct.error, KeyError and more out of Pillow's decoders
         why = "" if isinstance(error, PIL.UnidentifiedImageError) else f": {error}"
         raise ServingError(
             Code.INVALID_ARGUMENT, f"The {len(data)} bytes sent are no JPEG, PNG, WebP, GIF or BMP picture{why}."

@@ -21,6 +21,24 @@ def test_picture_is_decoded_in_the_inputs_channels(kind):
     assert decode_image(file(kind), (3, 2, 3), UINT8).tolist() == [[[10, 20, 30]] * 2] * 3
 
 
+def test_photograph_is_turned_upright_as_its_camera_noted():
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # the camera was held a quarter turn clockwise
+    sideways = np.zeros((8, 16, 3), np.uint8)
+    sideways[:, 8:] = 255  # white at the right, which is down when the picture is upright
+    data = io.BytesIO()
+    PIL.Image.fromarray(sideways).save(data, "JPEG", exif=exif)
+    upright = decode_image(data.getvalue(), (None, None, 1), UINT8)
+    assert upright.shape == (16, 8, 1)
+    assert upright[:8].max() < 20 and upright[8:].min() > 235
+
+
+def test_16_bits_of_grey_keep_the_high_ones():
+    data = io.BytesIO()
+    PIL.Image.fromarray(np.array([[0x1234, 0xFF00]], np.uint16)).save(data, "PNG")
+    assert decode_image(data.getvalue(), (None, None, 1), UINT8).tolist() == [[[0x12], [0xFF]]]
+
+
 @pytest.mark.parametrize("data", [b"no picture", file("TIFF"), file("EPS")])
 def test_what_is_none_of_the_formats_is_refused(data):
     with pytest.raises(ServingError) as refused:
