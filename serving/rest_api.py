@@ -68,7 +68,7 @@ class RestApi:
     Args:
         executor: threads for bodies of LARGE_BODY_BYTES, compressed or with pictures, and for all but predict; the
             event loop does the rest.
-        is_ready: whether every configured model can be asked and the server is not stopping.
+        is_ready: whether the server is to get requests; see Server.is_ready.
         reload: applies a configuration, None for "look at the files again", and waits until it is loaded.
         unload: takes one model out of the configuration.
     """

@@ -59,6 +59,7 @@ class Server:
         self._executor = concurrent.futures.ThreadPoolExecutor(flags.rest_api_num_threads, "rest")
         self._config_thread = threading.Thread(target=self._follow_config, name="config", daemon=True)
         self._opened: list[Callable[[], None]] = []
+        self._expected: set[str] = set()  # names of models that must be available for the server to be ready
         self._on_health: Callable[[Version], None] = lambda version: None
         self._loader = loader or Loader()
         load = VersionLoader(
@@ -85,6 +86,7 @@ class Server:
         if self._stopping.is_set():
             return
         self._loader.end_child()  # it takes the processors that callers will want
+        self._expected.update(self.repository.models.statuses())
         self._open_grpc()
         if self._flags.rest_api_port:
             self._open_rest()
@@ -108,11 +110,13 @@ class Server:
             self._observer.request_log.close()
 
     def is_ready(self) -> bool:
-        """Whether every configured model can be asked and the server is not stopping."""
-        return not self._stopping.is_set() and all(
-            any(status.state is State.AVAILABLE for status in versions)
-            for versions in self.repository.models.statuses().values()
-        )
+        """Whether the server is not stopping and every configured model can be asked.
+
+        A model that came while the server runs counts from when it could be asked first: one that loads, or never
+        does, is no reason to take from all servers of a folder the callers of the others.
+        """
+        models = self.repository.models
+        return not self._stopping.is_set() and all(map(models.is_available, self._expected & models.statuses().keys()))
 
     def reload(self, configs: Sequence[ModelConfig] | None, given_up: Callable[[], bool] = lambda: False) -> None:
         """Makes `configs` (None: what the flags' file or folder says now) the configuration and waits for it, or until
@@ -180,6 +184,8 @@ class Server:
         return bool(self._opened) and any(map(self.repository.models.is_available, self.repository.models.statuses()))
 
     def _version_changed(self, version: Version) -> None:
+        if version.state is State.AVAILABLE:
+            self._expected.add(version.name)
         if version.state is State.END:
             self._metrics.forget(version.name, version.version, str(version.path))
         self._on_health(version)

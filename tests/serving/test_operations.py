@@ -238,6 +238,19 @@ def test_model_that_cannot_load_is_neither_healthy_nor_ready(start_server, tmp_p
         assert ask(server, "good").status_code == 200
 
 
+def test_model_that_comes_and_cannot_load_leaves_the_server_ready(start_server, tmp_path, saved_model, eventually):
+    saved_model("good", root=tmp_path / "models")
+    flags = {"models_root": str(tmp_path / "models"), "max_num_load_retries": 0}
+    with start_server(**flags) as server:
+        assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 200
+        (tmp_path / "bad/1").mkdir(parents=True)
+        (tmp_path / "bad/1/saved_model.pb").write_bytes(b"no protobuf")
+        (tmp_path / "bad").rename(tmp_path / "models/bad")
+        eventually(lambda: "END" in httpx.get(f"{rest(server)}/v1/models/bad").text, True)
+        assert httpx.get(f"{rest(server)}/v2/models/bad/ready").status_code != 200
+        assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 200
+
+
 def test_reflection_lists_the_services(monitored):
     with grpc.insecure_channel(f"localhost:{monitored.flags.port}") as channel:
         services = ProtoReflectionDescriptorDatabase(channel).get_services()
