@@ -53,7 +53,7 @@ class Flags:
     allow_version_labels_for_unavailable_models: bool = flag(LIFECYCLE, False, "labels may name unloaded versions")
     max_num_load_retries: int = flag(LIFECYCLE, 5, "tries after a failed load")
     load_retry_interval_micros: int = flag(LIFECYCLE, 60_000_000, "microseconds between those tries")
-    num_load_threads: int = flag(LIFECYCLE, 0, "versions loaded at the same time; 0: one")
+    num_load_threads: int = flag(LIFECYCLE, 0, "versions loaded at the same time, one of them for OpenVINO; 0: one")
     num_unload_threads: int = flag(LIFECYCLE, 0, "versions unloaded at the same time; 0: one")
     enable_model_warmup: bool = flag(LIFECYCLE, True, "replay a version's tf_serving_warmup_requests")
     num_request_iterations_for_warmup: int = flag(LIFECYCLE, 0, "times each warmup request runs; 0: once")
@@ -69,7 +69,7 @@ class Flags:
 
     rest_api_port: int = flag(REST, 0, "TCP port of the REST API; 0: none")
     rest_api_num_threads: int = flag(REST, _four_threads_per_processor, "threads that answer REST calls")
-    rest_api_timeout_in_ms: int = flag(REST, 30_000, "milliseconds until a REST call is given up")
+    rest_api_timeout_in_ms: int = flag(REST, 30_000, "milliseconds until a REST call is given up; 0: never")
     rest_api_enable_cors_support: bool = flag(REST, False, "answer pages of other origins")
     rest_api_enable_tls: bool = flag(REST, False, "REST speaks TLS too, by --ssl_config_file")
     rest_api_enable_admin: bool = flag(REST, False, "REST reloads the config and unloads models")
@@ -154,9 +154,9 @@ class Flags:
         return parse_batching_parameters(read_config_file(self.batching_parameters_file), self.batching_parameters_file)
 
     def monitoring_config(self) -> MonitoringConfig:
-        """What --monitoring_config_file says; off without one."""
+        """What --monitoring_config_file says; without one the path that KServe and most annotations name."""
         if not self.monitoring_config_file:
-            return MonitoringConfig()
+            return MonitoringConfig(enable=True, path="/metrics")
         return parse_monitoring_config(read_config_file(self.monitoring_config_file), self.monitoring_config_file)
 
     def ssl_config(self) -> SslConfig | None:
@@ -190,7 +190,7 @@ def _refusals(flags: Flags) -> Iterator[tuple[str, bool]]:
         port = getattr(flags, name)
         yield f"--{name} is a TCP port from 0 to 65535, got {port}.", not 0 <= port <= 65535
     yield f"--port and --rest_api_port must differ, both are {flags.port}.", 0 < flags.port == flags.rest_api_port
-    for name in ("grpc_max_threads", "rest_api_num_threads", "rest_api_timeout_in_ms"):
+    for name in ("grpc_max_threads", "rest_api_num_threads"):
         yield f"--{name} must be at least 1, got {getattr(flags, name)}.", getattr(flags, name) < 1
     session = ("session", "intra_op", "inter_op")
     for name in ("num_load_threads", "num_unload_threads", *(f"tensorflow_{kind}_parallelism" for kind in session)):

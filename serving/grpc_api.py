@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 Reload = Callable[[Sequence[model_config.ModelConfig], Callable[[], bool]], None]
 Ask = Callable[[QueuedServable, str, Arrays, Sequence[str], float | None], Awaitable[Arrays]]
 
-MESSAGE_LIMIT = 1024  # characters, as TensorFlow Serving cuts them: HTTP/2 limits what a trailer holds
+MESSAGE_LIMIT = 1024  # bytes, as TensorFlow Serving cuts them: HTTP/2 limits what a trailer holds
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -102,7 +102,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             specs = [to_model_spec(task.model_spec) for task in request.tasks]
             if not specs:
                 raise ServingError(Code.INVALID_ARGUMENT, "Inference request must have at least one task.")
-            if len({spec[:3] for spec in specs}) > 1:
+            if len({spec.name for spec in specs}) > 1:  # the first task says which version
                 raise ServingError(
                     Code.INVALID_ARGUMENT,
                     f"All ModelSpecs in a MultiInferenceRequest must access the same model name, but it asks for "
@@ -123,8 +123,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def GetModelMetadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        with reply_with_status(context), self._call("GetModelMetadata", request) as call:
-            call.spec = spec = spec_of(request)
+        with reply_with_status(context):
+            spec = spec_of(request)
             if not request.metadata_field:
                 raise ServingError(
                     Code.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field"
@@ -133,7 +133,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 if field != "signature_def":
                     raise ServingError(Code.INVALID_ARGUMENT, f"Metadata field {field} is not supported")
             with self._models.acquire(*spec[:3]) as version:
-                call.version = version
                 return codec_metadata.to_metadata(version.name, version.version, version.loaded.signature_defs)
 
     @contextlib.contextmanager
@@ -280,4 +279,5 @@ def deadline_s(context: grpc.ServicerContext) -> float | None:
 
 
 def _cut(message: str) -> str:
-    return message if len(message) <= MESSAGE_LIMIT else message[:MESSAGE_LIMIT] + "...TRUNCATED"
+    data = message.encode("utf-8", "replace")
+    return message if len(data) <= MESSAGE_LIMIT else data[:MESSAGE_LIMIT].decode("utf-8", "ignore") + "...TRUNCATED"

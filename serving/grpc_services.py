@@ -20,7 +20,8 @@ from serving.versions import Version
 
 PREDICTION = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"]
 MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
-WHOLE_SERVER = ("", *(name for service in (PREDICTION, MODEL) for name in (service.full_name, service.name)))
+WHOLE_SERVER = ("", PREDICTION.full_name, MODEL.full_name)
+ALWAYS = (PREDICTION.name, MODEL.name)  # as TensorFlow Serving has them
 
 
 def add(
@@ -55,7 +56,7 @@ def add(
 
 
 def _add_health(server: GrpcServer, models: Models, is_ready: Callable[[], bool]) -> Callable[[Version], None]:
-    """grpc.health.v1: a model's name is a service; the whole server is "" and the services' names."""
+    """grpc.health.v1: a model's name is a service; the whole server is "" and the services' full names."""
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
     servicer = health.aio.HealthServicer()
@@ -64,7 +65,8 @@ def _add_health(server: GrpcServer, models: Models, is_ready: Callable[[], bool]
 
     def tell(version: Version | None = None) -> None:
         names = {*models.statuses(), *([version.name] if version else ())}
-        serving = {**{name: models.is_available(name) for name in names}, **dict.fromkeys(WHOLE_SERVER, is_ready())}
+        serving = {name: models.is_available(name) for name in names}
+        serving |= dict.fromkeys(WHOLE_SERVER, is_ready()) | dict.fromkeys(ALWAYS, True)
         server.schedule(set_all(serving))  # under the models' lock, for which calls in the loop may wait
 
     async def set_all(serving: Mapping[str, bool]) -> None:

@@ -11,7 +11,7 @@ import concurrent.futures
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +77,24 @@ class Repository:
     # Configuration
 
     def apply(self, configs: Iterable[ModelConfig]) -> None:
-        """Makes `configs` the whole configuration; loading goes on beside. Labels follow by `assign_labels`."""
+        """Makes `configs` the whole configuration; loading goes on beside.
+
+        Labels move at once where all of a model's point to versions that can be asked, before any of the others is
+        unloaded; the rest follow when those versions are loaded, or by `assign_labels`.
+        """
         by_name = {config.name: config for config in configs}
         with self._changed:
             for name, config in by_name.items():
-                self.models.by_name.setdefault(name, Model(config)).config = config
+                model = self.models.by_name.setdefault(name, Model(config))
+                if model.available() and model.config and model.config.base_path != config.base_path:
+                    log.warning(
+                        "Model %r is at %s now; versions stay as loaded from %s.",
+                        name,
+                        config.base_path,
+                        model.config.base_path,
+                    )
+                model.config = config
+                self._settle_labels(model)
             for name, model in self.models.by_name.items():
                 if name not in by_name:
                     model.config, model.labels, model.wanted = None, {}, {}
@@ -97,9 +110,11 @@ class Repository:
         What has failed of a model that was there before is passed over: it is not for this change to answer for.
 
         Raises:
-            ServingError: as `wait_until_loaded` and `assign_labels`.
+            ServingError: as `wait_until_loaded` and `assign_labels`; where a label's version is neither loaded nor
+                there to be, before anything changes.
         """
         configs = tuple(configs)
+        self._require_labelled_versions(configs)
         known = {config.name for config in self.configs()}
         self.apply(configs)
         self.wait_until_loaded([config.name for config in configs if config.name not in known], stop)
@@ -115,16 +130,32 @@ class Repository:
         """
         with self._changed:
             for name, model in self.models.by_name.items():
-                for label, version in (model.config.version_labels if model.config else {}).items():
-                    may_wait = self._options.allow_version_labels_for_unavailable_models and label not in model.labels
-                    if version not in model.available() and model.labels.get(label) != version and not may_wait:
-                        raise ServingError(
-                            Code.FAILED_PRECONDITION,
-                            f"Request to assign label to version {version} of model {name}, "
-                            f"which is not currently available for inference",
-                        )
+                if model.config:
+                    self._require_labels(name, model.config.version_labels, model.labels, model.available())
             for model in self.models.by_name.values():
                 model.labels = dict(model.config.version_labels) if model.config else {}
+
+    def _require_labelled_versions(self, configs: Iterable[ModelConfig]) -> None:
+        for config in configs:
+            try:
+                found = wanted_versions(versions_on_disk(config.base_path), config.version_policy)
+            except (OSError, ValueError):  # storage that is away for a while: what is loaded stays
+                continue
+            with self._changed:
+                model = self.models.by_name.get(config.name, Model(config))
+                self._require_labels(config.name, config.version_labels, model.labels, {*found, *model.available()})
+
+    def _require_labels(
+        self, name: str, wanted: Mapping[str, int], present: Mapping[str, int], versions: Collection[int]
+    ) -> None:
+        for label, version in wanted.items():
+            may_wait = self._options.allow_version_labels_for_unavailable_models and label not in present
+            if version not in versions and present.get(label) != version and not may_wait:
+                raise ServingError(
+                    Code.FAILED_PRECONDITION,
+                    f"Request to assign label to version {version} of model {name}, "
+                    f"which is not currently available for inference",
+                )
 
     def wait_until_loaded(
         self,
@@ -135,6 +166,8 @@ class Repository:
         despite_failures: bool = False,
     ) -> None:
         """Returns when every one of `names` has its wanted versions available, or `stop()` says so.
+
+        Where the latest of them is available, those that failed are passed over.
 
         Args:
             with_retries: whether a version that failed is waited for while it is to be tried again.
@@ -208,7 +241,7 @@ class Repository:
                 wanted = model.wanted if model.config else {}
                 for number, path in wanted.items():
                     version = model.versions.get(number)
-                    if version is None or (version.state is State.END and not version.attempts):
+                    if version is None or self._is_to_start_anew(version, path):
                         model.versions[number] = version = Version(name, number, path)
                     if version.state is State.START or self._is_due(version):
                         version.retry_at_s = None
@@ -293,6 +326,13 @@ class Repository:
 
     # Small things, all under the lock
 
+    def _is_to_start_anew(self, version: Version, path: Path) -> bool:
+        """Whether it is over, or failed where the model was and the model is elsewhere now."""
+        is_waiting = version.retry_at_s is not None
+        return (version.state is State.END and not version.attempts) or (
+            version.path != path and (version.state is State.END or is_waiting)
+        )
+
     def _is_due(self, version: Version) -> bool:
         return version.retry_at_s is not None and version.retry_at_s <= self._clock()
 
@@ -317,6 +357,7 @@ class Repository:
         if not model.wanted:
             return model.config is not None and not despite_failures
         is_loading = False
+        despite_failures = despite_failures or max(model.wanted) in model.available()
         for version in map(model.versions.get, model.wanted):  # None: found on disk this moment
             if version and version.error and despite_failures:
                 continue

@@ -55,7 +55,7 @@ NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not 
 class RestOptions(NamedTuple):
     """What the flags decide about REST."""
 
-    timeout_s: float = 30.0
+    timeout_s: float | None = 30.0  # None: a call is never given up
     cors: bool = False
     metrics_path: str | None = None
     admin: bool = False
@@ -126,9 +126,12 @@ class RestApi:
             log.exception("A request failed inside the server.")
             return _json(codec_rest.encode_error(f"{type(error).__name__}: {error}"), Code.INTERNAL.http)
 
+    def _deadline_s(self) -> float | None:
+        return None if self._options.timeout_s is None else time.monotonic() + self._options.timeout_s
+
     async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
         with Call(self._observer, "predict", "REST", len(body)) as call:
-            deadline_s = time.monotonic() + self._options.timeout_s
+            deadline_s = self._deadline_s()
             if len(body) < LARGE_BODY_BYTES and b'"b64"' not in body:
                 version, spec, inputs, rows = self._decoded(call, match, body)
             else:
@@ -166,7 +169,7 @@ class RestApi:
     def _classify_or_regress(self, match: re.Match[str], body: bytes) -> bytes:
         api = match["api"].lower()
         with Call(self._observer, api, "REST", len(body)) as call:
-            deadline_s = time.monotonic() + self._options.timeout_s
+            deadline_s = self._deadline_s()
             document = codec_rest.parse(body)
             call.spec = spec = _spec(match, document)
             with self._models.acquire(*spec[:3]) as version:
@@ -217,9 +220,6 @@ class RestApi:
                         codec_metadata.to_metadata(version.name, version.version, version.loaded.signature_defs)
                     )
                 )
-        if label is not None:
-            with self._models.acquire(name, None, label) as version:
-                version_number = version.version
         return _json(codec_rest.encode_status(map(_status_line, self._models.status(name, version_number))))
 
     def _health(self, path: str) -> Response | None:

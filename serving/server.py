@@ -158,7 +158,7 @@ class Server:
         from serving.rest_api import RestApi, RestOptions
 
         options = RestOptions(
-            timeout_s=self._flags.rest_api_timeout_in_ms / 1e3,
+            timeout_s=self._flags.rest_api_timeout_in_ms / 1e3 if self._flags.rest_api_timeout_in_ms > 0 else None,
             cors=self._flags.rest_api_enable_cors_support,
             metrics_path=self._monitoring.path if self._monitoring.enable else None,
             admin=self._flags.rest_api_enable_admin,

@@ -20,6 +20,7 @@ from serving.model_config import SslConfig
 
 MAX_MESSAGE_BYTES = 2**31 - 1
 REST_BACKLOG = 2048
+KEEP_ALIVE_S = 75  # idle REST connections; proxies keep theirs for 60 s, and what they send as one closes is lost
 
 
 def grpc_server(flags: Flags) -> GrpcServer:
@@ -36,7 +37,8 @@ def grpc_server(flags: Flags) -> GrpcServer:
 def bind_grpc(server: GrpcServer, flags: Flags, tls: SslConfig | None) -> list[str]:
     """Binds the port and the UNIX socket that `flags` ask for, and returns their addresses.
 
-    TLS on the port, and arguments for gRPC's own server, are for gRPC's own server; all else is for the faster front.
+    TLS, on the socket too, and arguments for gRPC's own server, are for gRPC's own server; all else is for the faster
+    front.
 
     Raises:
         ServingError: UNAVAILABLE when one of them cannot be had.
@@ -46,7 +48,7 @@ def bind_grpc(server: GrpcServer, flags: Flags, tls: SslConfig | None) -> list[s
         addresses.append(f"unix:{flags.grpc_socket_path}")
     for address in addresses:
         with _port_errors(address):
-            if tls and not address.startswith("unix:"):
+            if tls:
                 server.server.add_secure_port(address, _grpc_credentials(tls))
             elif flags.channel_arguments:
                 server.server.add_insecure_port(address)
@@ -64,7 +66,14 @@ class RestServer:
 
     def __init__(self, app: ASGIApp, port: int, tls: SslConfig | None = None) -> None:
         config = uvicorn.Config(
-            app, http=HttpProtocol, ws="none", log_config=None, access_log=False, lifespan="off", server_header=False
+            app,
+            http=HttpProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
         config.load()
         config.ssl = tls_context(tls) if tls else None

@@ -71,7 +71,7 @@ class VersionLoader:
 
     def _batching_of(self, path: Path) -> BatchingParameters | None:
         """TensorFlow Serving's rules for the version in `path`; None is natural batching."""
-        if not self._flags.enable_per_model_batching_parameters:
+        if not (self._flags.enable_batching and self._flags.enable_per_model_batching_parameters):
             return self._batching
         file = path / "batching_params.pbtxt"
         return parse_batching_parameters(read_config_file(str(file)), str(file)) if file.exists() else None

@@ -123,7 +123,7 @@ def test_flag_without_the_one_it_needs_gives_one_line(arguments, notice):
         ({"port": 70000}, "--port is a TCP port from 0 to 65535, got 70000."),
         ({"port": 1, "rest_api_port": 1}, "--port and --rest_api_port must differ, both are 1."),
         ({"grpc_max_threads": 0}, "--grpc_max_threads must be at least 1, got 0."),
-        ({"rest_api_timeout_in_ms": -1}, "--rest_api_timeout_in_ms must be at least 1, got -1."),
+        ({"rest_api_num_threads": -1}, "--rest_api_num_threads must be at least 1, got -1."),
         ({"num_load_threads": -1}, "--num_load_threads must be at least 0, got -1."),
         ({"tensorflow_session_parallelism": -5}, "--tensorflow_session_parallelism must be at least 0, got -5."),
         ({"per_process_gpu_memory_fraction": 1.5}, "--per_process_gpu_memory_fraction is from 0 to 1, got 1.5."),
@@ -248,8 +248,8 @@ def test_batching_parameters_come_from_the_file_or_the_defaults(tmp_path):
     assert Flags(enable_batching=True, batching_parameters_file=str(file)).batching_parameters().max_batch_size == 4
 
 
-def test_monitoring_and_ssl_are_off_without_their_files(tmp_path):
-    assert Flags().monitoring_config() == MonitoringConfig(enable=False)
+def test_metrics_are_at_the_usual_path_and_ssl_is_off_without_their_files(tmp_path):
+    assert Flags().monitoring_config() == MonitoringConfig(enable=True, path="/metrics")
     assert Flags().ssl_config() is None
     with pytest.raises(ServingError, match="none: No such file"):
         Flags(monitoring_config_file=str(tmp_path / "none")).monitoring_config()

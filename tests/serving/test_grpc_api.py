@@ -187,6 +187,13 @@ def test_long_messages_are_cut(stubs):
     assert len(message) == 1024 + len("...TRUNCATED") and message.endswith("...TRUNCATED")
 
 
+def test_long_messages_in_other_scripts_are_cut_as_bytes(stubs):
+    """Each of these takes twelve bytes in a trailer, and clients refuse trailers of more than 8 KB."""
+    code, message = refusal(stubs.predict.Predict, predict_request(spec(name="\N{CAT FACE}" * 1100)))
+    assert code == "NOT_FOUND"
+    assert len(message.encode()) <= 1024 + len("...TRUNCATED") and message.endswith("...TRUNCATED")
+
+
 def test_classify_gives_labels_and_scores(stubs):
     request = classification_pb2.ClassificationRequest(model_spec=spec("classify_x_to_y"), input=examples(2.0))
     response = stubs.predict.Classify(request, timeout=DEADLINE_S)
@@ -237,6 +244,12 @@ def test_multi_inference_runs_each_task_on_the_same_examples(stubs):
     assert regressed.regression_result.regressions[0].value == 3.0
     assert classified.classification_result.classifications[0].classes[1].score == 6.0
     assert (regressed.model_spec.signature_name, regressed.model_spec.version.value) == ("regress_x_to_y", 1)
+
+
+def test_first_task_of_a_multi_inference_says_which_version(stubs):
+    request = multi(("regress_x_to_y", "regress"), ("classify_x_to_y", "classify"))
+    request.tasks[0].model_spec.version.value = 1
+    assert len(stubs.predict.MultiInference(request, timeout=DEADLINE_S).results) == 2
 
 
 @pytest.mark.parametrize(

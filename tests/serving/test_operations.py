@@ -16,6 +16,7 @@ from google.protobuf import text_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
     model_management_pb2,
     model_pb2,
     model_service_pb2_grpc,
@@ -104,6 +105,16 @@ def test_requests_are_counted_and_refusals_by_their_status(monitored):
     after = samples(monitored)
     assert float(after[ok]) - float(before.get(ok, 0)) == 1
     assert float(after[bad]) - float(before.get(bad, 0)) == 1
+
+
+def test_asking_for_metadata_is_no_request_to_the_model(monitored):
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "m"
+    before = samples(monitored)
+    with grpc.insecure_channel(f"localhost:{monitored.flags.port}") as channel:
+        prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=DEADLINE_S)
+    after = samples(monitored)
+    assert {name for name in after if after[name] != before.get(name) and "tensorflow:serving" in name} == set()
 
 
 def test_latency_buckets_are_the_contracts(monitored):
@@ -233,6 +244,7 @@ def test_model_that_cannot_load_is_neither_healthy_nor_ready(start_server, tmp_p
         assert health(channel, "good").status == health_pb2.HealthCheckResponse.SERVING
         assert health(channel, "bad").status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert health(channel, "").status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert health(channel, "ModelService").status == health_pb2.HealthCheckResponse.SERVING
         assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 503
         assert httpx.get(f"{rest(server)}/v1/health/live").status_code == 200
         assert ask(server, "good").status_code == 200
@@ -284,7 +296,7 @@ def secured(start_server, saved_model, authority, tmp_path_factory):
     }
     path = tmp_path_factory.mktemp("tls") / "ssl.config"
     path.write_text("".join(f"{name}: {json.dumps(text)}\n" for name, text in fields.items()) + "client_verify: true")
-    flags = {"ssl_config_file": str(path), "rest_api_enable_tls": True}
+    flags = {"ssl_config_file": str(path), "rest_api_enable_tls": True, "grpc_socket_path": f"{path.parent}/grpc.sock"}
     with start_server(model_name="m", model_base_path=saved_model("m", 3), **flags) as server:
         yield server
 
@@ -303,13 +315,18 @@ def test_key_that_is_not_the_certificates_ends_the_start(start_server, authority
             pass
 
 
-def test_tls_config_secures_grpc(secured, authority):
+@pytest.mark.parametrize("address", ["localhost:{0.port}", "unix:{0.grpc_socket_path}"])
+def test_tls_config_secures_grpc(secured, authority, address):
     client = authority.issue_cert("client")
     credentials = grpc.ssl_channel_credentials(
         authority.cert_pem.bytes(), client.private_key_pem.bytes(), client.cert_chain_pems[0].bytes()
     )
-    with grpc.secure_channel(f"localhost:{secured.flags.port}", credentials) as channel:
+    address = address.format(secured.flags)
+    named = [("grpc.ssl_target_name_override", "localhost")]
+    with grpc.secure_channel(address, credentials, named) as channel:
         assert ask_grpc(channel, "m") == [2.5]
+    with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError):
+        ask_grpc(channel, "m")
 
 
 def test_tls_config_secures_rest(secured, authority):
@@ -433,6 +450,21 @@ def test_session_config_file_is_tensorflows_and_the_parallelism_flags_go_before_
         config = session_config(server.flags.engine_options())
     assert (config.operation_timeout_in_ms, config.intra_op_parallelism_threads) == (60000, 1)
     assert config.inter_op_parallelism_threads == 2
+
+
+@pytest.mark.parametrize("enable", [True, False])
+def test_batching_file_of_a_version_counts_where_batching_is_on(start_server, saved_model, tmp_path, enable):
+    path = saved_model("m", root=tmp_path)
+    (tmp_path / "m/1/batching_params.pbtxt").write_text("max_batch_size { value: 2 }")
+    flags = {"enable_batching": enable, "enable_per_model_batching_parameters": True}
+    with start_server(model_name="m", model_base_path=str(path), **flags) as server:
+        assert ask(server, "m", (1.0, 2.0, 3.0)).status_code == (400 if enable else 200)
+
+
+def test_rest_timeout_of_0_is_none(start_server, saved_model):
+    with start_server(model_name="m", model_base_path=saved_model("m", 3), rest_api_timeout_in_ms=0) as server:
+        assert ask(server, "m").status_code == 200
+        assert httpx.get(f"{rest(server)}/metrics").status_code == 200
 
 
 def test_bad_session_config_file_ends_the_start(start_server, tmp_path):

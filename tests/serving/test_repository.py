@@ -410,3 +410,50 @@ def test_reload_waits_for_another_version_of_a_model_that_was_there(repository, 
     repository.replace([ModelConfig("m", write("m", 2), Specific((1,)))])
     repository.replace([ModelConfig("m", write("m", 2), Specific((1, 2)))])
     assert served(repository) == [1, 2]
+
+
+def test_label_moves_to_a_loaded_version_before_the_other_is_unloaded(repository, write, loads, seen):
+    """Labels go first, whatever else of the configuration is still loading."""
+    write("m", 1)
+    base_path = write("m", 2)
+    repository.replace([ModelConfig("m", base_path, All(), {"stable": 1})])
+    loads.gate.clear()
+    other = ModelConfig("n", write("n", 1))
+    repository.replace([ModelConfig("m", base_path, Specific((2,)), {"stable": 2}), other], stop=lambda: True)
+    seen.wait(1, State.END)
+    with repository.models.acquire("m", label="stable") as version:
+        assert version.version == 2
+
+
+def test_refused_reload_changes_nothing(repository, write):
+    stays, goes, comes = (ModelConfig(name, write(name, 1), Latest(), {"stable": 1}) for name in "mno")
+    repository.replace([stays, goes])
+    with pytest.raises(ServingError, match="Request to assign label to version 7 of model m"):
+        repository.replace([ModelConfig("m", stays.base_path, Latest(), {"stable": 7}), comes])
+    assert repository.configs() == (stays, goes)
+    assert served(repository, "n") == [1]
+
+
+def test_start_waits_for_the_latest_version_and_passes_over_older_ones_that_failed(repository, write):
+    write("m", 1, "bad")
+    repository.apply([ModelConfig("m", write("m", 2), All())])
+    repository.wait_until_loaded(["m"])
+    assert served(repository) == [2]
+
+
+@pytest.mark.parametrize("retries", [0, 5])
+def test_model_that_failed_is_loaded_from_the_place_it_is_corrected_to(loads, seen, write, retries):
+    repository = Repository(loads, Options(file_system_poll_wait_seconds=-1, max_num_load_retries=retries), seen)
+    repository.apply([ModelConfig("m", write("wrong", 1, "bad"))])
+    seen.wait(1, State.LOADING if retries else State.END, "unreadable")
+    repository.replace([ModelConfig("m", write("right", 1))])
+    repository.wait_until_loaded(["m"])
+    assert served(repository) == [1]
+    repository.stop()
+
+
+def test_model_whose_place_changes_keeps_what_is_loaded_and_says_so(repository, write, caplog):
+    repository.replace([ModelConfig("m", write("here", 1))])
+    repository.replace([ModelConfig("m", write("there", 1))])
+    assert "stay as loaded from" in caplog.text
+    assert served(repository) == [1]

@@ -251,6 +251,7 @@ def test_status_body_is_the_contracts(http):
         ]
     }
     assert http.get(MODEL).json() == http.get(f"{MODEL}/versions/1").json() == expected
+    assert http.get(f"{MODEL}/labels/none").json() == expected  # a label is passed over, as there
 
 
 @pytest.mark.parametrize(
