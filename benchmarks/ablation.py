@@ -58,10 +58,10 @@ class AblationConfig:
 def main(argv=None):
     config = tyro.cli(AblationConfig, args=argv, prog="python -m benchmarks.ablation", use_underscores=True)
     import_tensorflow()
-    ledger = Ledger(config.results_root / "ablation.csv", (*KEY, *MEASURED), KEY)
     with exit_with_a_sentence():
         from training import datasets
 
+        ledger = Ledger(config.results_root / "ablation.csv", (*KEY, *MEASURED), KEY)
         data = datasets.load(config.data)
         for off in OFF:
             for epochs in config.epochs:

@@ -14,7 +14,7 @@ import tyro
 
 from training import checks, folders, grid, metrics, recipes
 from training.class_names import CLASS_NAMES
-from training.errors import InputError, command_line, continued, exit_with_a_sentence
+from training.errors import command_line, continued, exit_with_a_sentence
 from training.ledger import Ledger
 from training.quiet import import_tensorflow
 from training.shifts import MOST_PIXELS, shift_scores
@@ -91,7 +91,7 @@ def compare(config, command):
 
     folders.require_writable(config.results_root, config.runs_root)
     data = datasets.load(config.dataset, data_dir=config.data_dir)
-    ledger = open_ledger(config.results_root / f"compare_{data.name}.csv")
+    ledger = Ledger(config.results_root / f"compare_{data.name}.csv", COLUMNS, grid.Cell._fields)
     given = {"dataset": identity(config, data), "width": config.width, "recipe": config.recipe}
     plans = {
         budget: grid.cells(epochs, config.seeds, **given)
@@ -113,13 +113,6 @@ def identity(config, data):
     """What rows call the data: its name alone only says what is in a dataset that is known by it."""
     is_known = config.dataset in CLASS_NAMES and config.data_dir is None
     return data.name if is_known else f"{data.name}-{data.digest[:8]}"
-
-
-def open_ledger(path):
-    try:
-        return Ledger(path, COLUMNS, grid.Cell._fields)
-    except ValueError as error:
-        raise InputError(str(error)) from error
 
 
 def costs(config, data):

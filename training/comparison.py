@@ -43,7 +43,8 @@ def page(plans, data, command):
         f"{len(data.train.labels):,} training and {len(data.test.labels):,} test images, recipe {first['recipe']}, "
         f"width {float(first['width']):.3g}, {seeds} seeds, {processor()}. ± is the 95% interval of a mean over "
         'seeds (Student). "Same" is the share of predictions that stay what they were when the image moves by so many '
-        "pixels, over four directions. Each difference has its own 95%: of twenty that are none, one is told as one."
+        "pixels, over four directions. Each difference has its own 95%, and all are on these test images: others would "
+        "move them further than new seeds do."
     )
     yield ""
     yield f"    {command}"
@@ -69,10 +70,10 @@ def in_whole_epochs(rows):
 
 def table(rows):
     """The lines of a Markdown table with a line for each network."""
-    yield "| network | parameters | mult-adds | epochs | accuracy | same at 1 | at 2 | at 4 | calibration | seconds |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield "| network | parameters | mult-adds | epochs | accuracy | same at 1 | at 2 | at 4 | calibration |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     means = {column: by_model(rows, column) for column in ("same_1", "same_2", "same_4", "calibration_error")}
-    seconds, accuracies = by_model(rows, "seconds"), by_model(rows, "accuracy")
+    accuracies = by_model(rows, "accuracy")
     for model, row in {row["model"]: row for row in rows}.items():
         cells = [
             model,
@@ -81,7 +82,6 @@ def table(rows):
             row["epochs"],
             str(mean_interval(accuracies[model])),
             *(f"{mean_interval(each[model]).mean:.1%}" for each in means.values()),
-            f"{mean_interval(seconds[model]).mean:.0f}",
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -102,6 +102,8 @@ def answer(rows, model, other):
     if difference.half is None:
         return f"{model} against {other}: {points} points; one seed each, which says nothing of chance."
     told = f"{model} against {other}: {points} ± {100 * difference.half:.2f} points"
+    if difference.half == 0:
+        return f"{told}; all seeds of each gave the same, which says nothing of chance."
     if abs(difference.mean) <= difference.half:
         return f"{told}, no difference that {seeds} seeds can tell from chance."
     return f"{told}, so {model if difference.mean > 0 else other} is more accurate."

@@ -36,10 +36,12 @@ def choose_strategy(environment=os.environ):
     try:
         cluster = json.loads(environment["TF_CONFIG"])
         workers, index = cluster["cluster"]["worker"], cluster["task"]["index"]
+        if [*cluster["cluster"]] != ["worker"] or cluster["task"]["type"] != "worker":
+            raise ValueError("other jobs than worker")  # a chief too has index 0
         told = f"worker {index} of {len(workers)} at {workers[index]}"
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(
-            f"TF_CONFIG must name the workers and which of them this is, such as "
+            f"TF_CONFIG must name the workers, no other job, and which of them this is, such as "
             f'{{"cluster": {{"worker": ["host1:2222", "host2:2222"]}}, "task": {{"type": "worker", "index": 0}}}}; '
             f"got {environment['TF_CONFIG']!r}."
         ) from error

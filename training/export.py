@@ -74,18 +74,24 @@ def publish(scratch, home):
             version += 1
 
 
-def require_kin(home, class_names, dataset):
+def require_kin(home, class_names, what):
     """Told before hours of work: a running server gives the model's clients the next version as soon as it is there.
+
+    Args:
+        home: folder of the model's versions.
+        class_names: of the next one; () of a network that makes images.
+        what: dataset or network, for the sentence.
 
     Raises:
         InputError: the newest version in `home` tells apart other classes, none of them among `class_names`.
     """
-    labels = home / str(next_version(home) - 1) / "assets" / "labels.txt" if home.is_dir() else None
-    if labels is None or not labels.is_file():
+    newest = home / str(next_version(home) - 1) if home.is_dir() else None
+    if newest is None or not (newest / "model_card.json").is_file():
         return
-    known = labels.read_text("utf-8").splitlines()
-    told = f"{labels.parents[1]} knows the classes {listed(known)}; {dataset} has {listed(class_names)}."
-    if not set(known) & set(class_names):
+    labels = newest / "assets" / "labels.txt"
+    known = labels.read_text("utf-8").splitlines() if labels.is_file() else []
+    told = f"{newest} knows {listed(known)}; {what} has {listed(class_names)}."
+    if (known or class_names) and not set(known) & set(class_names):
         raise InputError(
             f"{told} A server would give the one's clients the other's answers: give the new model a name of its own "
             "with --name (NAME=... to make)."
@@ -95,7 +101,9 @@ def require_kin(home, class_names, dataset):
 
 
 def listed(names):
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    if not names:
+        return "no classes"
+    return "the classes " + ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def next_version(home):

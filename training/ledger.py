@@ -4,6 +4,8 @@ import csv
 import io
 import os
 
+from training.errors import InputError
+
 
 class Ledger:
     """Rows of `columns` in the file at `path`, of which the first `identity` tell what was done.
@@ -11,7 +13,7 @@ class Ledger:
     Values come back as the strings in the file. A last row cut short by a kill is taken off.
 
     Raises:
-        ValueError: the file has other columns.
+        InputError: the file has other columns.
     """
 
     def __init__(self, path, columns, identity):
@@ -19,14 +21,14 @@ class Ledger:
         self.columns = columns
         self.identity = identity
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text("utf-8") if path.exists() else ""
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            os.truncate(path, len(whole.encode()))
-        reader = csv.DictReader(io.StringIO(whole))
+        data = path.read_bytes() if path.exists() else b""
+        whole = data[: data.rfind(b"\n") + 1]
+        if whole != data:
+            os.truncate(path, len(whole))
+        reader = csv.DictReader(io.StringIO(whole.decode(), newline=""))
         self.rows = list(reader)
         if whole and tuple(reader.fieldnames) != tuple(columns):
-            raise ValueError(
+            raise InputError(
                 f"{path} has the columns {', '.join(reader.fieldnames)}; expected {', '.join(columns)}. "
                 "Move it away to start a new one."
             )

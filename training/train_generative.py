@@ -99,12 +99,14 @@ def train(config):
     import keras
 
     from training import checkpoints, datasets
+    from training.export import require_kin
     from training.train import run_folder
 
     checks.exportable(config.models_root / config.served_name)
     folders.require_writable(config.models_root / config.served_name, config.runs_root)
     keras.utils.set_random_seed(config.seed)
     data = datasets.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size, seed=config.seed)
+    require_kin(config.models_root / config.served_name, (), config.model)
     distance = distance_of(config.classifier, data)
     folder = run_folder(config, data)
     trainer = build(config, data)
@@ -134,6 +136,10 @@ def distance_of(path, data):
     shape = artifact.input_shape("features")
     if shape != data.image_shape:
         raise InputError(f"The classifier {path} takes images of shape {shape} and {data.name} has {data.image_shape}.")
+    if min(len(data.test.images), len(data.train.images)) < 2:
+        raise InputError(
+            f"{data.name} has too few images for --classifier: expected two to test and two to train on."
+        )
     return Distance(artifact.features, data.test.images)
 
 

@@ -35,6 +35,7 @@ def rows(**accuracies):
         ([0.91, 0.92, 0.93], [0.88, 0.89, 0.90], "+3.00 ± 2.27 points, so all_cnn_c is more accurate."),
         ([0.88, 0.89, 0.90], [0.91, 0.92, 0.93], "-3.00 ± 2.27 points, so base_c is more accurate."),
         ([0.90, 0.91, 0.92], [0.89, 0.90, 0.91], "+1.00 ± 2.27 points, no difference that 3 seeds can tell"),
+        ([0.92] * 3, [0.90] * 3, "+2.00 ± 0.00 points; all seeds of each gave the same, which says nothing of chance."),
         ([0.92], [0.90], "+2.00 points; one seed each, which says nothing of chance."),
     ],
 )
@@ -46,8 +47,8 @@ def test_answer_says_which_is_better_only_where_the_interval_does(all_cnn, base,
 def test_table_has_a_line_for_each_network_with_the_mean_over_its_seeds():
     lines = list(comparison.table(rows(base_c=[0.91, 0.92, 0.93], all_cnn_c=[0.9, 0.9, 0.9])))
     assert lines[2:] == [
-        "| base_c | 154,138 | 22.8M | 12 | 92.00% ± 2.48 | 99.0% | 98.0% | 90.0% | 1.0% | 60 |",
-        "| all_cnn_c | 154,138 | 22.8M | 12 | 90.00% ± 0.00 | 99.0% | 98.0% | 90.0% | 1.0% | 60 |",
+        "| base_c | 154,138 | 22.8M | 12 | 92.00% ± 2.48 | 99.0% | 98.0% | 90.0% | 1.0% |",
+        "| all_cnn_c | 154,138 | 22.8M | 12 | 90.00% ± 0.00 | 99.0% | 98.0% | 90.0% | 1.0% |",
     ]
 
 

@@ -244,9 +244,18 @@ def test_signal_that_comes_while_a_step_runs_stops_after_the_next(start, tmp_pat
     assert ("val_accuracy" in told) == (tmp_path / "best.keras").exists() == is_whole_epoch
 
 
-@pytest.mark.parametrize("given", ["", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"index": 1}}'])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "{}",
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+    ],
+)
 def test_tf_config_that_names_no_worker_is_told(given):
-    with pytest.raises(InputError, match="TF_CONFIG must name the workers and which of them this is"):
+    with pytest.raises(InputError, match="TF_CONFIG must name the workers, no other job, and which of them this is"):
         distribution.choose_strategy({"TF_CONFIG": given})
 
 

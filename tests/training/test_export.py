@@ -205,12 +205,23 @@ def test_model_of_other_classes_needs_a_name_of_its_own(tmp_path, capsys):
     require_kin(tmp_path / "m", ("cat", "dog"), "pets")
     labels.parent.mkdir(parents=True)
     labels.write_text("cat\ndog\n")
+    (tmp_path / "m/3/model_card.json").write_text("{}")
     require_kin(tmp_path / "m", ("dog", "cat"), "pets")
     assert capsys.readouterr().out == ""
     require_kin(tmp_path / "m", ("cat", "dog", "mouse"), "more")
-    assert "m/3 knows the classes cat, dog; more has cat, dog, mouse." in capsys.readouterr().out
+    assert "m/3 knows the classes cat, dog; more has the classes cat, dog, mouse." in capsys.readouterr().out
     with pytest.raises(InputError, match="give the new model a name of its own with --name"):
         require_kin(tmp_path / "m", ("oak", "elm"), "trees")
+    with pytest.raises(InputError, match="m/3 knows the classes cat, dog; conv_vae has no classes. .*--name"):
+        require_kin(tmp_path / "m", (), "conv_vae")
+
+
+def test_network_that_makes_images_is_followed_by_no_classifier(tmp_path):
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    (tmp_path / "m/1/model_card.json").write_text("{}")
+    require_kin(tmp_path / "m", (), "conv_vae")
+    with pytest.raises(InputError, match="m/1 knows no classes; pets has the classes cat, dog. .*--name"):
+        require_kin(tmp_path / "m", ("cat", "dog"), "pets")
 
 
 def test_sliding_network_is_the_signature_dense(tmp_path):

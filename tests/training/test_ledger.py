@@ -1,5 +1,6 @@
 import pytest
 
+from training.errors import InputError
 from training.ledger import Ledger
 
 COLUMNS, IDENTITY = ("model", "seed", "accuracy"), ("model", "seed")
@@ -37,6 +38,14 @@ def test_last_row_cut_short_is_taken_off(tmp_path, cut):
     assert again.path.read_text() == "model,seed,accuracy\na,0,0.5\na,1,0.75\n"
 
 
+def test_lines_may_end_as_a_spreadsheet_ends_them(tmp_path):
+    path = ledger(tmp_path).path
+    path.write_bytes(b"model,seed,accuracy\r\na,0,0.5\r\na,1,0.")
+    again = ledger(tmp_path)
+    assert again.find({"model": "a", "seed": 0})["accuracy"] == "0.5"
+    assert path.read_bytes() == b"model,seed,accuracy\r\na,0,0.5\r\n"
+
+
 def test_header_cut_short_is_written_again(tmp_path):
     path = ledger(tmp_path).path
     path.write_text("model,se")
@@ -47,5 +56,5 @@ def test_header_cut_short_is_written_again(tmp_path):
 def test_other_columns_are_told(tmp_path):
     path = ledger(tmp_path).path
     path.write_text("model,accuracy\n")
-    with pytest.raises(ValueError, match="has the columns model, accuracy; expected model, seed, accuracy"):
+    with pytest.raises(InputError, match="has the columns model, accuracy; expected model, seed, accuracy"):
         ledger(tmp_path)

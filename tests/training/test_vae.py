@@ -38,6 +38,28 @@ def test_divergence_from_the_standard_gaussian(means, variances, nats):
     assert float(got[0]) == pytest.approx(nats, abs=1e-6)
 
 
+def test_training_lowers_the_bits_an_image_takes():
+    keras.utils.set_random_seed(0)
+    vae = Vae(zoo.build("conv_vae", input_shape=(16, 16, 1), width=0.1))
+    vae.compile(keras.optimizers.Adam(3e-3))
+    images = np.tile(np.linspace(0, 255, 16).astype(np.uint8)[:, None], (8, 1, 16, 1)).reshape(8, 16, 16, 1)
+    before = vae.tested(images)["bits_per_dimension"]
+    vae.fit(images, batch_size=8, epochs=20, verbose=0)
+    assert vae.tested(images)["bits_per_dimension"] < before - 0.5
+
+
+def test_divergence_is_part_of_what_is_trained():
+    """Codes that are far from the standard Gaussian and of no use, since all images are the same, come nearer to it."""
+    keras.utils.set_random_seed(0)
+    vae = Vae(zoo.build("conv_vae", input_shape=(16, 16, 1), width=0.1))
+    vae.encoder.get_layer("mean_map").bias.assign(np.full(vae.latents, 3.0))
+    vae.compile(keras.optimizers.Adam(0.03))
+    images = np.full((8, 16, 16, 1), 100, np.uint8)
+    before = vae.tested(images)["kl_nats"]
+    vae.fit(images, batch_size=8, epochs=20, verbose=0)
+    assert vae.tested(images)["kl_nats"] < before / 4
+
+
 def test_bits_per_dimension_are_both_nats_over_the_images_numbers():
     keras.utils.set_random_seed(0)
     vae = Vae(zoo.build("conv_vae", input_shape=(16, 16, 3), width=0.1))
