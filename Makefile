@@ -2,24 +2,26 @@
 .PHONY: help train data finetune evaluate compare serve predict bench test lint check lock clean
 
 PYTHON  ?= python3
-MODEL   ?= all_cnn_c
+MODEL   = all_cnn_c
 DATASET ?= fashion_mnist
-IMAGE   ?=
-NAME    ?=
-DATA    ?=
+IMAGE   =
+NAME    =
+DATA    =
 URL     ?= http://localhost:8501
 
 help:            ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
 
 train: .venv/ready data   ## Train MODEL on DATASET, export it under models/ as NAME
+	$(if $(DATA),$(error train takes DATASET=..., finetune DATA=...))
 	.venv/bin/python -m training.train --model "$(MODEL)" --dataset "$(DATASET)" $(if $(NAME),--name "$(NAME)")
 
 data:            ## Install Debian's Fashion-MNIST where it is missing and may be installed
 	@if [ "$(DATASET)" = fashion_mnist ] && [ ! -d /usr/share/datasets/fashion-mnist ] \
 	  && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 	    echo apt-get install dataset-fashion-mnist; \
-	    apt-get -qq update && apt-get -qq -y install dataset-fashion-mnist > /dev/null; \
+	    apt-get -qq update && apt-get -qq -y install dataset-fashion-mnist > /dev/null \
+	    || echo "apt-get could not install it: Keras's own copy is used, or downloaded."; \
 	fi
 
 finetune: .venv/ready  ## Fine-tune a pretrained network on the folder DATA, export it as NAME
@@ -51,8 +53,9 @@ lint: .venv/ready      ## Formatting, lint and the types of serving/
 
 check: lint test       ## What CI runs
 
-lock: .venv/ready      ## Renew requirements.lock from pyproject.toml
-	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+lock:            ## Renew requirements.lock from pyproject.toml: every package in its newest version
+	$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet uv
+	build/uv/bin/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  --group dev pyproject.toml -o requirements.lock
 
 clean:           ## Remove the environment and the caches; models/ and runs/ stay

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
@@ -48,7 +49,8 @@ def server(start_server, tmp_path_factory):
     model = zoo.build(MODEL, input_shape=(28, 28, 1), num_classes=10, width=0.05)
     names = [str(digit) for digit in range(10)]
     export(model, root / "models", MODEL, class_names=names, card={}, sliding=zoo.convolutionize(model))
-    PIL.Image.new("L", (40, 30), 90).save(root / "some.png")
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400), np.uint8)  # no argument of a command is as long
+    PIL.Image.fromarray(noise).save(root / "some.png")
     with start_server(models_root=str(root / "models"), engine="tensorflow") as server:
         server.folder = root
         yield server

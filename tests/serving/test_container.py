@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from serving.flags import parse_command_line
+
 ROOT = Path(__file__).resolve().parents[2]
 ENTRYPOINT = ROOT / "deploy" / "tf_serving_entrypoint.sh"
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
+KUBERNETES = (ROOT / "deploy" / "kubernetes.yaml").read_text()
 WAIT_S = 60
 
 
@@ -112,6 +115,8 @@ def test_container_serves_is_healthy_and_ends_in_order(saved_model, free_port, t
     try:
         container.wait_until_serving()
         healthy = subprocess.run(check).returncode
+        asked = set(re.findall(r"path: (/v1/[^,}]*|/metrics)", KUBERNETES))
+        statuses = [urllib.request.urlopen(f"http://127.0.0.1:{rest_port}{path}").status for path in asked]
         url = f"http://127.0.0.1:{rest_port}/v1/models/half_plus_two:predict"
         with urllib.request.urlopen(url, b'{"instances": [1.0, 2.0, 5.0]}', timeout=WAIT_S) as response:
             predictions = json.load(response)["predictions"]
@@ -119,6 +124,13 @@ def test_container_serves_is_healthy_and_ends_in_order(saved_model, free_port, t
         status = container.stop()
 
     assert healthy == 0
+    assert statuses == [200] * 3
     assert predictions == [2.5, 3.0, 4.5]
     assert status == 0
     assert subprocess.run(check, stderr=subprocess.DEVNULL).returncode != 0
+
+
+def test_kubernetes_example_is_the_images():
+    assert re.findall(r"containerPort: (\d+)", KUBERNETES) == instructions("EXPOSE")[0].split()
+    (arguments,) = re.findall(r"args: (\[.*\])", KUBERNETES)
+    assert parse_command_line(["--model_base_path=/m", *json.loads(arguments)]).notices == ()
