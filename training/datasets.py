@@ -53,7 +53,7 @@ class Dataset:
         return found.hexdigest()
 
 
-def load(name_or_folder, *, data_dir=None, image_size=None, channels=None, seed=0):
+def load(name_or_folder, *, data_dir=None, image_size=None, channels=None, seed=0, test_only=False):
     """The dataset of that name, or of the pictures in that folder or tar archive.
 
     Args:
@@ -62,6 +62,7 @@ def load(name_or_folder, *, data_dir=None, image_size=None, channels=None, seed=
         data_dir: where the IDX files of fashion_mnist or mnist lie; by default they are looked for.
         image_size: height and width every picture of a folder is resized to; by default image_folder's choice.
         channels: 1 or 3 of a folder's pictures; by default image_folder's choice.
+        test_only: whether a folder's training pictures are left out, with their memory.
 
     Raises:
         InputError: there is no such dataset, or its files are missing, cut short or not what they should be.
@@ -82,7 +83,8 @@ def load(name_or_folder, *, data_dir=None, image_size=None, channels=None, seed=
     elif path.exists():
         if data_dir:
             raise InputError(f"--data_dir {data_dir} is for fashion_mnist and mnist; leave it out with {path}.")
-        parts, class_names = image_folder.load(path, image_size=image_size, channels=channels, seed=seed)
+        given = {"image_size": image_size, "channels": channels, "seed": seed, "test_only": test_only}
+        parts, class_names = image_folder.load(path, **given)
         name_or_folder, source, split_seed = path.resolve().name.split(".")[0], str(path), seed
     else:
         raise InputError(unknown_dataset(str(name_or_folder)))

@@ -62,6 +62,7 @@ def measure(config):
         image_size=None if name in CLASS_NAMES else picture_size(artifact.image_shape),
         channels=artifact.image_shape[-1],
         seed=split_seed(config, name, artifact.card),
+        test_only=True,
     )
     labels = labels_for(artifact, data, data.test.labels)
     probabilities = artifact.probabilities(data.test.images)

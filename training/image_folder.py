@@ -29,13 +29,14 @@ class Picture(NamedTuple):
     content: Path | bytes
 
 
-def load(source, *, image_size=None, channels=None, seed=0):
+def load(source, *, image_size=None, channels=None, seed=0, test_only=False):
     """(((images, labels) of train, (images, labels) of test), class names) of the folder or tar archive `source`.
 
     Args:
         image_size: height and width of every image; by default see `pictures.common_shape`.
         channels: 1 or 3; by default see there too.
         seed: of the split, where `source` has no test part.
+        test_only: whether no picture to train on is read.
 
     Pictures come in an order of chance, always the same: the first of them are of every class, as they are of the
     datasets with a name. Files that are no whole pictures are named on stderr and skipped.
@@ -46,12 +47,14 @@ def load(source, *, image_size=None, channels=None, seed=0):
     listed = tree.of_archive(source) if source.is_file() else tree.of_folder(source)
     folders, files = tree.without_wrapper(*listed)
     arranged, class_names, outside = arrange(source, folders, files, seed)
+    if test_only:
+        arranged = [picture for picture in arranged if picture.is_test]
     shuffled = [arranged[at] for at in np.random.default_rng(0).permutation(len(arranged))]
     found = sorted(shuffled, key=lambda picture: picture.is_test)
     images, is_read = pictures.read([picture.content for picture in found], image_size, channels)
     report_skipped(outside, [picture for picture, read in zip(found, is_read, strict=True) if not read])
     kept = [picture for picture, read in zip(found, is_read, strict=True) if read]
-    require_every_class(source, kept, class_names)
+    require_every_class(source, kept, () if test_only else class_names)
     labels = np.array([picture.label for picture in kept], np.int32)
     count = sum(not picture.is_test for picture in kept)
     return ((images[:count], labels[:count]), (images[count:], labels[count:])), class_names

@@ -32,6 +32,16 @@ def test_train_and_test_folders_are_the_parts(two_parts):
     np.testing.assert_array_equal(test_images[:, 0, 0], colours[test_labels])
 
 
+def test_what_is_only_tested_on_needs_no_picture_to_train_on(two_parts, capsys):
+    (two_parts / "train" / "red" / "broken.png").write_bytes(b"no picture")
+    (_, expected), _ = image_folder.load(two_parts)
+    assert "broken.png" in capsys.readouterr().err
+    ((images, labels), test), class_names = image_folder.load(two_parts, test_only=True)
+    assert capsys.readouterr().err == ""
+    assert (images.shape, labels.shape, class_names) == ((0, 20, 20, 3), (0,), ("blue", "red"))
+    np.testing.assert_array_equal(np.sort(test[0], axis=0), np.sort(expected[0], axis=0))
+
+
 def test_first_pictures_are_of_every_class_as_in_the_datasets_with_a_name(tmp_path, write_picture):
     (train, test), _ = image_folder.load(one_level(tmp_path, write_picture, count=50))
     assert 5 < train[1][:20].sum() < 15 and 0 < test[1][:10].sum() < 10
