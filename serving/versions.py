@@ -59,18 +59,20 @@ class Version:
                 self.idle.notify_all()
 
     def has_signature(self, name: str) -> bool:
-        return self.servable is not None and name in self.servable.signatures
+        servable = self.servable  # which an unloading takes away
+        return servable is not None and name in servable.signatures
 
     @property
     def status(self) -> VersionStatus:
-        engines = self.servable.engine_report if self.servable is not None else {}
-        return VersionStatus(self.version, self.state, self.error, engines)
+        servable = self.servable
+        return VersionStatus(self.version, self.state, self.error, servable.engine_report if servable else {})
 
     @property
     def loaded(self) -> QueuedServable:
-        if self.servable is None:
+        servable = self.servable
+        if servable is None:
             raise ServingError(Code.UNAVAILABLE, f"Version {self.version} of {self.name!r} is not loaded.")
-        return self.servable
+        return servable
 
 
 @dataclass(eq=False)

@@ -137,9 +137,7 @@ def distance_of(path, data):
     if shape != data.image_shape:
         raise InputError(f"The classifier {path} takes images of shape {shape} and {data.name} has {data.image_shape}.")
     if min(len(data.test.images), len(data.train.images)) < 2:
-        raise InputError(
-            f"{data.name} has too few images for --classifier: expected two to test and two to train on."
-        )
+        raise InputError(f"{data.name} has too few images for --classifier: expected two to test and two to train on.")
     return Distance(artifact.features, data.test.images)
 
 
