@@ -31,8 +31,8 @@ evaluate: .venv/ready  ## Measure the newest version of NAME (or MODEL) on its t
 	.venv/bin/python -m training.evaluate "models/$(or $(NAME),$(MODEL))" \
 	  $(if $(filter file,$(origin DATASET)),,--dataset "$(DATASET)")
 
-compare: .venv/ready data  ## Train pooled and all-convolutional networks side by side: an hour
-	.venv/bin/python -m training.compare --epochs 3
+compare: .venv/ready data  ## Train pooled and all-convolutional networks side by side: 2 to 3 hours
+	.venv/bin/python -m training.compare --epochs 6
 
 serve: .venv/ready     ## Serve every model under models/: gRPC on 8500, REST on 8501
 	.venv/bin/python -m serving.server --models_root=models --port=8500 --rest_api_port=8501

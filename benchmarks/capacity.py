@@ -10,6 +10,7 @@ do, beyond which waiting grows faster than throughput.
 import dataclasses
 import json
 import math
+import sys
 
 import tyro
 
@@ -44,7 +45,9 @@ class Capacity:
 
 
 def main(argv=None):
-    config = tyro.cli(Capacity, args=argv)
+    config = tyro.cli(Capacity, args=argv, prog="python -m benchmarks.capacity")
+    if not RESULTS.exists():
+        sys.exit(f"There is no {RESULTS} here. `python -m benchmarks.serving` measures and writes it.")
     figures = json.loads(RESULTS.read_text())[config.width]
     print("| images/s | protocol | core-ms an image | replicas | cores | network, Mbit/s | $ a month |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

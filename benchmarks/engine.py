@@ -7,10 +7,11 @@ of one.
 """
 
 import json
-import sys
 import time
+from typing import Literal
 
 import numpy as np
+import tyro
 
 from serving.quiet import import_tensorflow
 
@@ -18,7 +19,8 @@ BATCH_SIZES = (1, 4, 8, 16, 32)
 SECONDS = 2.0
 
 
-def main(path, engine):
+def main(path: tyro.conf.Positional[str], engine: tyro.conf.Positional[Literal["auto", "openvino", "tensorflow"]]):
+    """Measures the version directory `path` on `engine`, and prints images a second at each batch size as JSON."""
     import_tensorflow()
     from serving.servable import load
 
@@ -45,4 +47,4 @@ def durations(run):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    tyro.cli(main, prog="python -m benchmarks.engine")

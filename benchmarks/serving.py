@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import numpy as np
+import tyro
 
 from benchmarks.load import serve
 from benchmarks.table import HEADER, Row
@@ -36,6 +37,7 @@ says else, 32 callers wait for an image each. "32s": 4 callers, 32 images each.
 
 
 def main():
+    """Measures the server against its engine for three minutes; prints the table, and writes results/serving.json."""
     started_s = time.monotonic()
     import_tensorflow()  # quietly, since the protocol's messages import it
     print(f"{LEGEND}\n{HEADER}", flush=True)
@@ -158,4 +160,4 @@ def images(rows):
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, prog="python -m benchmarks.serving")
