@@ -173,7 +173,8 @@ class Flags:
         if path:
             parse_text(read_config_file(path), config, path)
         intra, inter = self.op_parallelism
-        limit = processors.limit() or 0  # the engines themselves count the machine's processors
+        # a container's limit, of which the engines know nothing
+        limit = processors.schedulable_processors() if processors.limit() else 0
         return EngineOptions(
             tensorflow_intra_op_parallelism=intra or config.intra_op_parallelism_threads or limit,
             tensorflow_inter_op_parallelism=inter or config.inter_op_parallelism_threads,

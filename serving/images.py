@@ -35,7 +35,7 @@ def decode_image(data: bytes, shape: tuple[int | None, ...], dtype: np.dtype) ->
         )
     try:
         picture: PIL.Image.Image = PIL.Image.open(io.BytesIO(data), formats=FORMATS)
-        if picture.format == "JPEG":  # a camera's note, which `encoded` follows in no other format
+        if picture.format in ("JPEG", "MPO"):  # MPO: a JPEG with others behind it, as telephones write it
             picture = PIL.ImageOps.exif_transpose(picture)
         if picture.mode.startswith("I;16"):  # Pillow would clip what is above 255 to white
             picture = PIL.Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))

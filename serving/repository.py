@@ -79,8 +79,8 @@ class Repository:
     def apply(self, configs: Iterable[ModelConfig]) -> None:
         """Makes `configs` the whole configuration; loading goes on beside.
 
-        Labels move at once where all of a model's point to versions that can be asked, before any of the others is
-        unloaded; the rest follow when those versions are loaded, or by `assign_labels`.
+        A label whose version can be asked moves at once, before any other version is unloaded; the rest follow when
+        theirs are loaded.
         """
         by_name = {config.name: config for config in configs}
         with self._changed:
@@ -167,7 +167,7 @@ class Repository:
     ) -> None:
         """Returns when every one of `names` has its wanted versions available, or `stop()` says so.
 
-        Where the latest of them is available, those that failed are passed over.
+        Those that failed are passed over, but for the latest of a model.
 
         Args:
             with_retries: whether a version that failed is waited for while it is to be tried again.
@@ -271,7 +271,7 @@ class Repository:
         except Exception as failed:  # an engine's own: a version that cannot load must never end the server
             error = ServingError(Code.INTERNAL, f"{type(failed).__name__}: {failed}")
         with self._changed:
-            wanted = model.config and version.version in model.wanted
+            wanted = model.config and model.wanted.get(version.version) == version.path
             if error is None and wanted:
                 version.servable, version.error = servable, None
                 self._move(version, State.AVAILABLE)
@@ -286,9 +286,11 @@ class Repository:
             servable.close()
 
     def _settle_labels(self, model: Model) -> None:
-        """Labels whose versions come late, when nobody waits for them any more."""
-        if model.config and set(model.config.version_labels.values()) <= set(model.available()):
-            model.labels = dict(model.config.version_labels)
+        """Moves each label whose version can be asked, and leaves the others where they are."""
+        if model.config:
+            wanted, available = model.config.version_labels, model.available()
+            kept = {label: version for label, version in model.labels.items() if label in wanted}
+            model.labels = kept | {label: version for label, version in wanted.items() if version in available}
 
     def _plan_retry(self, version: Version) -> None:
         version.attempts += 1
@@ -357,9 +359,9 @@ class Repository:
         if not model.wanted:
             return model.config is not None and not despite_failures
         is_loading = False
-        despite_failures = despite_failures or max(model.wanted) in model.available()
-        for version in map(model.versions.get, model.wanted):  # None: found on disk this moment
-            if version and version.error and despite_failures:
+        for number in model.wanted:
+            version = model.versions.get(number)  # None: found on disk this moment
+            if version and version.error and (despite_failures or number != max(model.wanted)):
                 continue
             if version and version.error and (version.state is State.END or not with_retries):
                 raise version.error

@@ -187,6 +187,7 @@ class Server:
         if version.state is State.AVAILABLE:
             self._expected.add(version.name)
         if version.state is State.END:
+            self._expected &= self.repository.models.statuses().keys()  # without the models that are gone
             self._metrics.forget(version.name, version.version, str(version.path))
         self._on_health(version)
 

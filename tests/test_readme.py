@@ -71,11 +71,11 @@ def test_python_example_runs(server, monkeypatch, capsys):
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the machine has no curl")
 def test_curl_examples_run(server):
-    commands = [line for block in blocks("sh") for line in re.split(r"(?<!\\)\n", block) if line.startswith("curl")]
+    commands = [line for block in blocks("sh") for line in re.split(r"(?<![\\|])\n", block) if "curl " in line]
     assert commands
     for command in commands:
         run = subprocess.run(
-            ["bash", "-c", addressed(command, server)], cwd=server.folder, capture_output=True, text=True
+            ["sh", "-c", addressed(command, server)], cwd=server.folder, capture_output=True, text=True
         )
         assert re.search("AVAILABLE|predictions", run.stdout), run.stdout + run.stderr
 

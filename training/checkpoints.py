@@ -24,9 +24,7 @@ class Progress(NamedTuple):
 
 
 def save(folder, model, progress):
-    """Writes `state-<step>.npz` and keeps KEPT states: this one and those right before it.
-
-    States of later steps go too: training is not beyond them, so they could not be read.
+    """Writes `state-<step>.npz`; the newest KEPT are kept.
 
     Raises:
         OSError: it could not be written (a full disk); the files before it are left as they were.
@@ -35,14 +33,15 @@ def save(folder, model, progress):
     path = folder / f"state-{progress.step:09}.npz"
     with written_whole(path) as file:
         np.savez(file, progress=np.array(progress, "float64"), **arrays)
-    states = sorted(folder.glob("state-*.npz"))
-    end = states.index(path) + 1
-    for other in states[: max(0, end - KEPT)] + states[end:]:
-        other.unlink()
+    for old in sorted(folder.glob("state-*.npz"))[:-KEPT]:
+        old.unlink()
 
 
 def restore(folder, model):
-    """Sets `model` and its optimizer to the newest whole state in `folder`: its Progress, or a new one."""
+    """Sets `model` and its optimizer to the newest whole state in `folder`: its Progress, or a new one.
+
+    What cannot be read is set aside as `unread-state-<step>.npz`, out of the way of new states of fewer steps.
+    """
     paths = sorted(folder.glob("state-*.npz"))
     while paths:
         path = paths.pop()
@@ -54,6 +53,8 @@ def restore(folder, model):
         except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             now = "going back to the state before it" if paths else "training starts anew"
             print(f"{path} cannot be read ({error}); {now}.", file=sys.stderr)
+            with contextlib.suppress(OSError):  # another process of the same training has done it
+                path.rename(path.with_name(f"unread-{path.name}"))
             continue
         return progress._replace(step=int(progress.step))
     return Progress()
@@ -80,7 +81,7 @@ def variables(model):
 
 def clear(folder):
     """Removes the states: the training is finished, and the same command line starts a new one."""
-    for path in folder.glob("state-*.npz"):
+    for path in folder.glob("*state-*.npz"):
         path.unlink()
 
 

@@ -148,11 +148,8 @@ def measured(config, cell, data):
     from training.artifact import Artifact
 
     keras.backend.clear_session()  # else every network before it stays in memory
-    name = served_name(cell, data)
-    path = config.runs_root / "compare" / name / "1"  # there, where a run was stopped while it measured
-    if not path.is_dir():
-        path = train(train_config(config, cell.model, epochs=cell.epochs, seed=cell.seed, name=name), data)
-    artifact = Artifact(path)
+    name = f"{word(cell.model)}-{data.name}-{cell.epochs}-epochs-seed-{cell.seed}"
+    artifact = Artifact(train(train_config(config, cell.model, epochs=cell.epochs, seed=cell.seed, name=name), data))
     card = json.loads((artifact.path / "model_card.json").read_text("utf-8"))
     probabilities = artifact.probabilities(data.test.images)
     shifts = shift_scores(artifact.predictions, data.test.images[:SHIFTED], data.test.labels[:SHIFTED])
@@ -164,11 +161,9 @@ def measured(config, cell, data):
     }
 
 
-def served_name(cell, data):
-    """A folder's name that no other training has, with digits of all that decides what comes out."""
-    model = cell.model if cell.model.isidentifier() else "pattern"
-    digits = hashlib.sha256(repr((cell, data.digest)).encode()).hexdigest()[:8]
-    return f"{model}-{data.name}-{cell.epochs}-epochs-seed-{cell.seed}-{digits}"
+def word(model):
+    """The model's name; of a pattern one that a folder can have."""
+    return model if model.isidentifier() else f"pattern-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def page(plans, data, command):
         f"{len(data.train.labels):,} training and {len(data.test.labels):,} test images, recipe {first['recipe']}, "
         f"width {float(first['width']):.3g}, {seeds} seeds, {processor()}. ± is the 95% interval of a mean over "
         'seeds (Student). "Same" is the share of predictions that stay what they were when the image moves by so many '
-        "pixels, over four directions. Each difference has its own 95%, and all are on these test images: others would "
-        "move them further than new seeds do."
+        "pixels, over four directions. Each difference has its own 95%, which leaves out what other test images would "
+        "change."
     )
     yield ""
     yield f"    {command}"

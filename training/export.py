@@ -86,9 +86,11 @@ def require_kin(home, class_names, what):
         InputError: the newest version in `home` tells apart other classes, none of them among `class_names`.
     """
     newest = home / str(next_version(home) - 1) if home.is_dir() else None
-    if newest is None or not (newest / "model_card.json").is_file():
+    if newest is None:
         return
     labels = newest / "assets" / "labels.txt"
+    if not (labels.is_file() or (newest / "model_card.json").is_file()):
+        return
     known = labels.read_text("utf-8").splitlines() if labels.is_file() else []
     told = f"{newest} knows {listed(known)}; {what} has {listed(class_names)}."
     if (known or class_names) and not set(known) & set(class_names):

@@ -26,7 +26,8 @@ def scale_scores(model, scale):
     """Multiplies the first weights of the layer that gives the class scores.
 
     With `scale` squared times the learning rate of that layer, it is a network whose scores are multiplied by `scale`,
-    and whose weight decay there, as a part of the gradient, is `scale` squared of the other layers'.
+    and whose weight decay there, as a part of the gradient, is `scale` squared of the other layers'. With as much as
+    theirs, as the source has it, the network is a little less accurate (benchmarks/RESULTS.md).
     """
     for layer in model.layers:
         if layer.name in SCORE_LAYERS and layer.weights:

@@ -21,13 +21,16 @@ def test_picture_is_decoded_in_the_inputs_channels(kind):
     assert decode_image(file(kind), (3, 2, 3), UINT8).tolist() == [[[10, 20, 30]] * 2] * 3
 
 
-def test_photograph_is_turned_upright_as_its_camera_noted():
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
+def test_photograph_is_turned_upright_as_its_camera_noted(kind):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # the camera was held a quarter turn clockwise
     sideways = np.zeros((8, 16, 3), np.uint8)
     sideways[:, 8:] = 255  # white at the right, which is down when the picture is upright
     data = io.BytesIO()
-    PIL.Image.fromarray(sideways).save(data, "JPEG", exif=exif)
+    photograph = PIL.Image.fromarray(sideways)
+    several = {"save_all": True, "append_images": [photograph]} if kind == "MPO" else {}
+    photograph.save(data, kind, exif=exif, **several)
     upright = decode_image(data.getvalue(), (None, None, 1), UINT8)
     assert upright.shape == (16, 8, 1)
     assert upright[:8].max() < 20 and upright[8:].min() > 235

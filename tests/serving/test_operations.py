@@ -263,6 +263,18 @@ def test_model_that_comes_and_cannot_load_leaves_the_server_ready(start_server, 
         assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 200
 
 
+def test_model_that_left_and_comes_back_broken_leaves_the_server_ready(start_server, tmp_path, saved_model, eventually):
+    saved_model("good", root=tmp_path / "models")
+    saved_model("m", root=tmp_path / "models")
+    with start_server(models_root=str(tmp_path / "models"), max_num_load_retries=0) as server:
+        (tmp_path / "models/m").rename(tmp_path / "m")
+        eventually(lambda: ask(server, "m").status_code, 404)
+        (tmp_path / "m/1/saved_model.pb").write_bytes(b"no protobuf")
+        (tmp_path / "m").rename(tmp_path / "models/m")
+        eventually(lambda: '"error_code": "OK"' in httpx.get(f"{rest(server)}/v1/models/m").text, False)
+        assert httpx.get(f"{rest(server)}/v1/health/ready").status_code == 200
+
+
 def test_reflection_lists_the_services(monitored):
     with grpc.insecure_channel(f"localhost:{monitored.flags.port}") as channel:
         services = ProtoReflectionDescriptorDatabase(channel).get_services()

@@ -425,6 +425,31 @@ def test_label_moves_to_a_loaded_version_before_the_other_is_unloaded(repository
         assert version.version == 2
 
 
+def test_label_moves_to_a_loaded_version_while_anothers_loads(repository, write, loads, seen):
+    for version in (1, 2, 3):
+        base_path = write("m", version)
+    repository.replace([ModelConfig("m", base_path, Specific((1, 2)), {"stable": 1, "canary": 2})])
+    loads.gate.clear()
+    moved = ModelConfig("m", base_path, Specific((2, 3)), {"stable": 2, "canary": 3})
+    repository.replace([moved], stop=lambda: True)
+    seen.wait(1, State.END)
+    for label in "stable", "canary":
+        with repository.models.acquire("m", label=label) as version:
+            assert version.version == 2
+
+
+def test_model_corrected_while_the_wrong_one_loads_is_loaded_from_where_it_is_now(repository, write, loads):
+    loads.gate.clear()
+    repository.apply([ModelConfig("m", write("wrong", 1))])
+    assert loads.entered.wait(WAIT_S)
+    right = write("right", 1)
+    repository.apply([ModelConfig("m", right)])
+    loads.gate.set()
+    repository.wait_until_loaded(["m"])
+    with repository.models.acquire("m") as version:
+        assert str(version.path) == f"{right}/1"
+
+
 def test_refused_reload_changes_nothing(repository, write):
     stays, goes, comes = (ModelConfig(name, write(name, 1), Latest(), {"stable": 1}) for name in "mno")
     repository.replace([stays, goes])

@@ -48,14 +48,17 @@ def test_two_newest_states_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state-000000002.npz", "state-000000030.npz"]
 
 
-def test_states_that_could_not_be_read_do_not_outlive_a_new_one(tmp_path):
+def test_states_that_cannot_be_read_are_out_of_the_way_of_new_ones(tmp_path):
     for step in 10, 20, 30:
         checkpoints.save(tmp_path, built(), Progress(step))
     (tmp_path / "state-000000030.npz").write_bytes(b"damaged")
     model = built()
     assert checkpoints.restore(tmp_path, model).step == 20
     checkpoints.save(tmp_path, model, Progress(25))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state-000000020.npz", "state-000000025.npz"]
+    names = ["state-000000020.npz", "state-000000025.npz", "unread-state-000000030.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    checkpoints.clear(tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_training_that_starts_anew_beside_another_networks_states_keeps_its_own(tmp_path):

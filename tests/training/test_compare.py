@@ -1,6 +1,5 @@
 import csv
 import re
-import shutil
 
 import pytest
 
@@ -52,24 +51,10 @@ def test_finished_trainings_are_not_done_again(written, capsys):
     assert "Trained in" not in capsys.readouterr().out
 
 
-def without_its_last_row(written):
+def test_row_that_is_missing_is_trained_again_to_the_same_values(written):
     path = written / "results" / "compare_fashion_mnist.csv"
+    before = csv_rows(written)
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-
-
-def test_run_stopped_while_it_measured_does_not_train_again(written, capsys):
-    before = csv_rows(written)
-    without_its_last_row(written)
-    compare.main(arguments(written, "--models", "base_c", "strided_cnn_c"))
-    assert "Trained in" not in capsys.readouterr().out
-    assert csv_rows(written) == before
-
-
-def test_row_that_is_missing_with_its_model_is_trained_again_to_the_same_values(written):
-    before = csv_rows(written)
-    without_its_last_row(written)
-    for path in written.glob("runs/compare/strided_cnn_c-*-2-epochs-*"):
-        shutil.rmtree(path)
     compare.main(arguments(written, "--models", "base_c", "strided_cnn_c"))
     for was, now in zip(before, csv_rows(written), strict=True):
         assert was | {"seconds": ""} == now | {"seconds": ""}

@@ -205,7 +205,6 @@ def test_model_of_other_classes_needs_a_name_of_its_own(tmp_path, capsys):
     require_kin(tmp_path / "m", ("cat", "dog"), "pets")
     labels.parent.mkdir(parents=True)
     labels.write_text("cat\ndog\n")
-    (tmp_path / "m/3/model_card.json").write_text("{}")
     require_kin(tmp_path / "m", ("dog", "cat"), "pets")
     assert capsys.readouterr().out == ""
     require_kin(tmp_path / "m", ("cat", "dog", "mouse"), "more")
