@@ -3,7 +3,8 @@
 For processors it has ReLU in place of GELU, which trains 1.2 to 1.3 times as many images a second there and is as
 accurate. Its pools take the border in (16, 8, 4 pixels a side, where the source's leave it out: 15, 7, 3), which costs
 1.23 times the multiply-adds and is more accurate after as many epochs (benchmarks/RESULTS.md), and its normalisations
-average over 10 steps, the source's over 2.5. Its whitening first layer is left to `build`'s `front`, its small scores to the recipe "airbench".
+average over 10 steps, the source's over 2.5. Its whitening first layer is left to `build`'s `front`, its small scores
+to the recipe "airbench".
 
 Each stage has two 3x3 convolutions. `AIRBENCH` and `SPRINT_POOL` pool between them; in `SPRINT_ALL_CONV` the second one
 strides. The twins end in a global average, so that only the halving differs between them: they have equal parameters
