@@ -55,7 +55,7 @@ check: lint test       ## What CI runs
 
 lock:            ## Renew requirements.lock from pyproject.toml: every package in its newest version
 	$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet uv
-	build/uv/bin/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	build/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  --group dev pyproject.toml -o requirements.lock
 
 clean:           ## Remove the environment and the caches; models/ and runs/ stay

@@ -73,8 +73,11 @@ class Server:
         Raises:
             ServingError: the configuration is wrong, a model cannot load, or a port cannot be had.
         """
+        from serving import sockets  # which load while the models do
+
         configs = self._flags.models() or ()
         self.repository.apply(configs)
+        sockets.require_free(self._flags.port, self._flags.rest_api_port)
         if self._flags.models_root and not configs:
             log.warning("%s holds no model yet; each will be served once it is there.", self._flags.models_root)
         if self._flags.models_root or self._flags.allow_empty_models:

@@ -57,6 +57,17 @@ def bind_grpc(server: GrpcServer, flags: Flags, tls: SslConfig | None) -> list[s
     return addresses
 
 
+def require_free(*ports: int) -> None:
+    """Tells before models are loaded that a port could not be had after it; 0 is none.
+
+    Raises:
+        ServingError: UNAVAILABLE when another process listens on one of them.
+    """
+    for port in filter(None, ports):
+        with _port_errors(f"port {port}"):
+            socket.create_server(("0.0.0.0", port)).close()
+
+
 class RestServer:
     """uvicorn on `port` of every interface, in a thread of its own; it listens once `start` returns.
 
