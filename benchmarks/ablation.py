@@ -46,13 +46,16 @@ class AblationConfig:
     width: float = 0.25
     """multiplies the network's numbers of filters"""
     epochs: tuple[int, ...] = (4, 8)
-    """of each training, the fewest first"""
+    """of each training"""
     target: float = 0.82
     """the accuracy, with test-time augmentation, to which epochs are counted, in a line through those trained"""
     seed: int = 0
     """of each training"""
     results_root: Path = Path("results")
     """folder of the CSV file"""
+
+    def __post_init__(self):
+        object.__setattr__(self, "epochs", tuple(sorted(set(self.epochs))))
 
 
 def main(argv=None):
@@ -65,16 +68,16 @@ def main(argv=None):
         data = datasets.load(config.data)
         for off in OFF:
             for epochs in config.epochs:
-                key = key_of(config, off, epochs)
+                key = key_of(config, data, off, epochs)
                 if not ledger.find(key):
                     print(f"Off: {off}, {epochs} epochs", file=sys.stderr)
                     ledger.add({**key, **measured(config, data, OFF[off], epochs)})
-    for line in table(config, ledger):
+    for line in table(config, data, ledger):
         print(line)
 
 
-def key_of(config, off, epochs):
-    values = (Path(config.data).name, config.model, f"{config.width:.6g}", off, epochs, config.seed)
+def key_of(config, data, off, epochs):
+    values = (f"{data.name}-{data.digest[:8]}", config.model, f"{config.width:.6g}", off, epochs, config.seed)
     return dict(zip(KEY, values, strict=True))
 
 
@@ -93,7 +96,7 @@ def measured(config, data, changes, epochs):
     return dict(zip(MEASURED, (card["accuracy"]["test"], augmented, card["seconds"]), strict=True))
 
 
-def table(config, ledger):
+def table(config, data, ledger):
     """The lines of a Markdown table."""
     counts = " | ".join(f"{epochs} epochs" for epochs in config.epochs)
     yield f"{config.model}, width {config.width:g}, seed {config.seed}: accuracy, and with test-time augmentation"
@@ -101,7 +104,7 @@ def table(config, ledger):
     yield f"| off | {counts} | epochs to {config.target:.0%} |"
     yield f"|{' --- |' * (len(config.epochs) + 2)}"
     for off in OFF:
-        rows = [ledger.find(key_of(config, off, epochs)) for epochs in config.epochs]
+        rows = [ledger.find(key_of(config, data, off, epochs)) for epochs in config.epochs]
         plain, augmented = ([float(row[name]) for row in rows] for name in MEASURED[:2])
         cells = " | ".join(f"{one:.2%}, {other:.2%}" for one, other in zip(plain, augmented, strict=True))
         yield f"| {off} | {cells} | {epochs_to(config.target, config.epochs, augmented)} |"
