@@ -21,6 +21,7 @@ from serving.quiet import leave_out_tensorflow
 
 FORMATS = "JPEG, PNG, WebP, GIF or BMP"
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM")  # how files of FORMATS begin
+GREYS = bytes(byte for tone in range(256) for byte in (tone, tone, tone, 0))
 COLUMNS, LABEL_COLUMNS, TOP = 80, 24, 5
 
 
@@ -124,7 +125,18 @@ def read_picture(path: str) -> bytes:
         raise ServingError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}.") from None
     if not data.startswith(PICTURES) or (data.startswith(b"RIFF") and data[8:12] != b"WEBP"):
         raise ServingError(Code.INVALID_ARGUMENT, f"{path} is no picture. Expected a {FORMATS} file.")
+    if data.startswith(b"BM") and _has_palette(data):
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"{path} is a BMP with a palette, whose numbers would be taken for tones. Save it as PNG.",
+        )
     return data
+
+
+def _has_palette(bmp: bytes) -> bool:
+    """Whether its pixels are numbers of colours, other than 256 tones of grey in their order."""
+    start = 14 + int.from_bytes(bmp[14:18], "little")
+    return 0 < int.from_bytes(bmp[28:30], "little") <= 8 and not bmp[start:].startswith(GREYS)
 
 
 def _newest_available(client: Client) -> int:

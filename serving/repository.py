@@ -154,7 +154,8 @@ class Repository:
                 raise ServingError(
                     Code.FAILED_PRECONDITION,
                     f"Request to assign label to version {version} of model {name}, "
-                    f"which is not currently available for inference",
+                    f"which is not currently available for inference. Label {label!r} can be on one of: "
+                    f"{', '.join(map(str, sorted(versions))) or 'none yet'}.",
                 )
 
     def wait_until_loaded(
@@ -294,8 +295,10 @@ class Repository:
 
     def _plan_retry(self, version: Version) -> None:
         version.attempts += 1
-        log.error("Loading version %d of %r failed: %s", version.version, version.name, version.error)
-        if version.attempts > self._options.max_num_load_retries:
+        left = self._options.max_num_load_retries - version.attempts + 1
+        again = f" It is tried again every {self._options.load_retry_interval_s:g} s, {left} times." if left > 0 else ""
+        log.error("Loading version %d of %r failed: %s%s", version.version, version.name, version.error, again)
+        if left <= 0:
             self._move(version, State.END)
             return
         version.retry_at_s = self._clock() + self._options.load_retry_interval_s

@@ -41,6 +41,8 @@ def plan(name, weights, *, image_size=None, width=1.0):
         InputError: there are no such weights, or they are another network's.
     """
     entry = catalog.entry(name)
+    if entry.family == "generative":
+        raise InputError(f"{name} is a generative network, without classes; python -m zoo list shows those that have.")
     if not isinstance(entry, catalog.Table):
         size = image_size or entry.input_shape[0]
         return Plan(name, (size, size, entry.input_shape[-1]), weights)
@@ -61,6 +63,12 @@ def read(name, weights, entry, width):
         raise InputError(
             f"{name} has no ImageNet weights. Give --weights {ours}a version directory of it, such as models/{name}/1, "
             "or a .weights.h5 of one of its trainings."
+        )
+    if not Path(weights).exists() and not weights.endswith(".h5"):
+        ours = ", ".join(shipped) if shipped else "no dataset"
+        raise InputError(
+            f"{name} is shipped trained on {ours}, and there is no file or version directory {weights}. Give one of a "
+            "training of it, or another --backbone; python -m zoo list shows what is shipped."
         )
     if Path(weights).is_dir():
         return read_version(name, Path(weights))

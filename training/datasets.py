@@ -13,6 +13,8 @@ from training.class_names import CLASS_NAMES
 from training.errors import InputError
 from zoo.spelling import did_you_mean
 
+LEAST_HELD_OUT = 100
+
 
 class Split(NamedTuple):
     """One part of a dataset: `images` uint8 [N, H, W, C], 0..255, RGB or one channel; `labels` int32 [N]."""
@@ -101,9 +103,12 @@ def require_labels(parts, class_names, source):
 
 
 def hold_out(split, share, seed):
-    """(the rest, a seeded random `share` of `split`, at least one image)."""
+    """(the rest, a seeded random `share` of `split`).
+
+    At least LEAST_HELD_OUT images, or of few images a seventh, so that what they show is more than chance.
+    """
     order = np.random.default_rng(seed).permutation(len(split.labels))
-    count = max(1, round(share * len(order)))
+    count = max(round(share * len(order)), min(LEAST_HELD_OUT, len(order) // 7), 1)
     return split.take(np.sort(order[count:])), split.take(np.sort(order[:count]))
 
 

@@ -166,7 +166,7 @@ def printable(path):
 
 def report_skipped(outside, unread):
     """Names the paths `outside` and the Pictures `unread` on stderr with what is wrong, and counts them."""
-    faults = dict.fromkeys(outside, pictures.NOT_WHOLE) | {each.path: pictures.fault(each.content) for each in unread}
+    faults = dict.fromkeys(outside, "in no class folder") | {each.path: pictures.fault(each.content) for each in unread}
     for path, fault in faults.items():
         print(f"Skipped {printable(path)}: {fault}.", file=sys.stderr)
     if faults:

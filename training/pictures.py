@@ -11,7 +11,6 @@ OWN_SIZE_LIMIT = 96  # pixels a side; pictures of one size up to this keep it
 DEFAULT_SIZE = 64  # a side, for pictures that differ in size or are larger
 MOST_PIXELS = 10**9  # of a picture: five times the largest photographs
 HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1")  # what files of Apple's telephones begin with, after four bytes
-NOT_WHOLE = "no whole picture of a format that is read, or in no class folder"
 
 
 def read(contents, image_size=None, channels=None):
@@ -97,12 +96,14 @@ def fault(content):
     """Why `decode_into` could not read `content`."""
     try:
         opened(content).close()
+        return "damaged or cut short"
     except Image.DecompressionBombError:
         return f"a picture of more than {MOST_PIXELS:,} pixels; make it smaller"
     except Exception:
-        if start(content)[4:12] in HEIC:
+        first = start(content)
+        if first[4:12] in HEIC:
             return "HEIC, a format that is not read; save it as JPEG"
-    return NOT_WHOLE
+        return "no picture of a format that is read" if first else "empty"
 
 
 def start(content):

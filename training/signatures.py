@@ -75,16 +75,25 @@ def strings(name):
 
 
 def decode(image_bytes, shape):
-    """Strings [N], each a JPEG, PNG, GIF (its first frame) or BMP of any size, to uint8 [N, *shape].
+    """Strings [N], each a JPEG, PNG, WebP, GIF (its first frame) or BMP of any size, to uint8 [N, *shape].
 
-    Turned upright and resized as `pictures.decode` does it for training: a triangle filter, widened where it shrinks.
+    What is transparent in a PNG or WebP has its own colour. Turned upright and resized as `pictures.decode` does it
+    for training: a triangle filter, widened where it shrinks.
     """
     height, width, channels = shape
 
+    def decode_webp(content):
+        image = tf.io.decode_image(content, expand_animations=False)  # with 3 channels it refuses one that has 4
+        image.set_shape((None, None, None))
+        return image[:, :, :3]
+
     def decode_one(content):
-        decoded = tf.cond(
-            tf.io.is_jpeg(content),
-            lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),  # as Pillow does
+        decoded = tf.case(
+            [
+                # as Pillow does
+                (tf.io.is_jpeg(content), lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")),
+                (tf.strings.substr(content, 0, 4) == b"RIFF", lambda: decode_webp(content)),
+            ],
             lambda: tf.io.decode_image(content, channels=3, expand_animations=False),
         )
         image = upright(decoded, orientation(content))

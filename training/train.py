@@ -19,6 +19,8 @@ from training.recipes import RECIPES, Recipe, compile_for_training, recipe
 from zoo import catalog
 from zoo.backbones import BACKBONES
 
+FEW_STEPS, ENOUGH_STEPS = 300, 1000  # of gradient descent in a whole training
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -40,7 +42,7 @@ class TrainConfig:
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = RECIPES["fast"]
     """how to train"""
     validation_share: float = 0.02
-    """share of the training images that is held out to watch the training by"""
+    """share of the training images held out to watch the training by; at least a hundred, or a seventh of few"""
     seed: int = 0
     """decides the first weights, the order of the images and their augmentation"""
     name: str | None = None
@@ -123,6 +125,8 @@ def train(config, data=None):
     training, validation = datasets.hold_out(data.train, config.validation_share, config.seed)
     front = inputs.front(how.inputs, training.images)
     batches = Batches(training, data.num_classes, how, config.seed)
+    if is_chief and batches.steps * how.epochs < FEW_STEPS:
+        print(few_steps(batches.steps * how.epochs, len(training.labels)))
     with distribution.scope(strategy), dtype_policy(choose_policy()):
         model = build(config, data, front())
         compile_for_training(model, how, batches.steps * how.epochs)
@@ -149,14 +153,27 @@ def told(data):
     )
 
 
+def few_steps(steps, images):
+    epochs = -(-ENOUGH_STEPS // -(-images // 16))
+    return (
+        f"Only {steps} steps: too few to learn much in. --batch_size 16 --epochs {epochs} takes {ENOUGH_STEPS:,}; or "
+        "python -m training.fine_tune starts from trained weights."
+    )
+
+
 def finish(model, config, data, seconds):
     """Evaluation and export of the trained `model`: (the version directory, what to tell)."""
+    import numpy as np
+
     from training import multi_crop
     from training.model_card import model_card, scored
 
     accuracy = score(model, data.test)
     card = model_card(config, data, model, accuracy, seconds)
     found = f"Trained in {seconds:.0f} seconds; right on the test images: {accuracy}."
+    commonest = np.bincount(data.train.labels).argmax()
+    if accuracy.interval[0] <= (data.test.labels == commonest).mean():
+        found += f"\nThat is no better than always guessing {data.class_names[commonest]}."
     if config.recipe.test_time_augmentation:
         augmented = score(multi_crop.augmented(model), data.test)
         card["test_time_augmentation"] = scored(augmented)

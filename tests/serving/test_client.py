@@ -377,6 +377,14 @@ def test_picture_that_is_missing_or_none_is_refused(tmp_path, capsys):
     )
 
 
+def test_bmp_with_a_palette_is_refused_since_its_numbers_are_no_tones(tmp_path, capsys):
+    PIL.Image.new("P", (4, 4)).save(tmp_path / "palette.bmp")
+    assert "is a BMP with a palette" in refusal(capsys, "--image", str(tmp_path / "palette.bmp"))
+    for mode in "RGB", "L":
+        PIL.Image.new(mode, (4, 4)).save(tmp_path / "tones.bmp")
+        assert client.read_picture(str(tmp_path / "tones.bmp"))
+
+
 def test_picture_that_the_server_cannot_read_is_refused_in_one_sentence(urls, tmp_path, capsys):
     (tmp_path / "cut.png").write_bytes(png(51, size=30)[:40])
 

@@ -87,12 +87,13 @@ def test_head_gives_the_scores_it_was_set_to(version):
     "name, weights, sentence",
     [
         (NAME, "imagenet", r"no ImageNet weights. Give --weights .*fashion_mnist.*the zoo's own.*models/all_cnn_c/1"),
+        (NAME, "cifar10", r"all_cnn_c is shipped trained on fashion_mnist, and there is no file or .* cifar10"),
         (NAME, "nowhere.weights.h5", r"no weights file nowhere.weights.h5"),
         (NAME, "{folder}", r"holds no SavedModel: expected a version directory"),
         ("strided_cnn_c", "{version}", r"holds all_cnn_c, not strided_cnn_c: give --backbone all_cnn_c"),
         ("strided_cnn_c", "{file}", r"does not fit strided_cnn_c"),
         ("mobilenet_025", "{file}", r"does not fit mobilenet_025: layer 'conv1'"),
-        ("conv_vae", "imagenet", r"conv_vae"),
+        ("conv_vae", "imagenet", r"conv_vae is a generative network"),
     ],
 )
 def test_weights_that_are_not_the_networks_are_refused(name, weights, sentence, version, file, tmp_path):

@@ -59,3 +59,11 @@ def test_data_dir_without_the_files_says_which_are_expected(tmp_path):
 def test_data_dir_is_refused_for_what_keras_reads(tmp_path):
     with pytest.raises(InputError, match="--data_dir"):
         datasets.load("cifar10", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("count, held_out", [(60_000, 1_200), (2_000, 100), (140, 20), (3, 1)])
+def test_held_out_images_are_a_share_and_no_fewer_than_a_hundred_or_a_seventh(count, held_out):
+    split = datasets.Split(np.zeros((count, 1, 1, 1), np.uint8), np.arange(count, dtype=np.int32))
+    rest, held = datasets.hold_out(split, 0.02, seed=0)
+    assert len(held.labels) == held_out
+    assert sorted([*rest.labels, *held.labels]) == [*range(count)]

@@ -125,7 +125,10 @@ def test_encoded_lossless_pictures_give_the_probabilities_of_their_pixels(export
 
 @pytest.mark.parametrize(
     "suffix, mode",
-    [("jpg", None), ("jpg", "L"), ("gif", "L"), ("png", "RGBA"), ("png", "LA"), ("bmp", "L"), ("webp", None)],
+    [
+        *(("jpg", None), ("jpg", "L"), ("gif", "L"), ("bmp", "L")),
+        *(("png", "RGBA"), ("png", "LA"), ("webp", None), ("webp", "RGBA")),
+    ],
 )
 def test_every_format_and_size_is_decoded_as_for_training(exports, suffix, mode):
     for exported in exports.values():

@@ -22,6 +22,7 @@ def test_training_ends_with_a_served_models_version_and_its_accuracy(tmp_path, w
     version = tmp_path / "models" / "all_cnn_c" / "1"
     assert re.search(r"Trained in \d+ seconds; right on the test images: [\d.]+% of 20 \(95% interval", told)
     assert f"SavedModel: {version}" in told
+    assert "Only 8 steps: too few to learn much in. --batch_size 16 --epochs 334 takes 1,000;" in told
     signatures = tf.saved_model.load(version).signatures
     assert set(signatures) == {"serving_default", "encoded", "classify", "features", "dense"}
     card = json.loads((version / "model_card.json").read_text())
