@@ -11,7 +11,7 @@ import concurrent.futures
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class Repository:
     ) -> None:
         self._load = load
         self._options = options or Options()
+        self._new_labels_may_wait = self._options.allow_version_labels_for_unavailable_models
         self._on_change = on_change
         self._clock = clock
         self.models = Models()
@@ -94,7 +95,7 @@ class Repository:
                         model.config.base_path,
                     )
                 model.config = config
-                self._settle_labels(model)
+                model.settle_labels()
             for name, model in self.models.by_name.items():
                 if name not in by_name:
                     model.config, model.labels, model.wanted = None, {}, {}
@@ -129,9 +130,9 @@ class Repository:
             ServingError: FAILED_PRECONDITION when a label's version cannot be asked; then no label moves.
         """
         with self._changed:
-            for name, model in self.models.by_name.items():
+            for model in self.models.by_name.values():
                 if model.config:
-                    self._require_labels(name, model.config.version_labels, model.labels, model.available())
+                    model.require_labels(model.config, model.available(), self._new_labels_may_wait)
             for model in self.models.by_name.values():
                 model.labels = dict(model.config.version_labels) if model.config else {}
 
@@ -143,20 +144,7 @@ class Repository:
                 continue
             with self._changed:
                 model = self.models.by_name.get(config.name, Model(config))
-                self._require_labels(config.name, config.version_labels, model.labels, {*found, *model.available()})
-
-    def _require_labels(
-        self, name: str, wanted: Mapping[str, int], present: Mapping[str, int], versions: Collection[int]
-    ) -> None:
-        for label, version in wanted.items():
-            may_wait = self._options.allow_version_labels_for_unavailable_models and label not in present
-            if version not in versions and present.get(label) != version and not may_wait:
-                raise ServingError(
-                    Code.FAILED_PRECONDITION,
-                    f"Request to assign label to version {version} of model {name}, "
-                    f"which is not currently available for inference. Label {label!r} can be on one of: "
-                    f"{', '.join(map(str, sorted(versions))) or 'none yet'}.",
-                )
+                model.require_labels(config, {*found, *model.available()}, self._new_labels_may_wait)
 
     def wait_until_loaded(
         self,
@@ -276,7 +264,7 @@ class Repository:
             if error is None and wanted:
                 version.servable, version.error = servable, None
                 self._move(version, State.AVAILABLE)
-                self._settle_labels(model)
+                model.settle_labels()
                 return
             version.error = error
             if error and wanted:
@@ -285,13 +273,6 @@ class Repository:
                 self._move(version, State.END)
         if servable is not None:
             servable.close()
-
-    def _settle_labels(self, model: Model) -> None:
-        """Moves each label whose version can be asked, and leaves the others where they are."""
-        if model.config:
-            wanted, available = model.config.version_labels, model.available()
-            kept = {label: version for label, version in model.labels.items() if label in wanted}
-            model.labels = kept | {label: version for label, version in wanted.items() if version in available}
 
     def _plan_retry(self, version: Version) -> None:
         version.attempts += 1

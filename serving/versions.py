@@ -2,7 +2,7 @@
 
 import enum
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -85,3 +85,29 @@ class Model:
 
     def available(self) -> list[int]:
         return sorted(number for number, version in self.versions.items() if version.state is State.AVAILABLE)
+
+    def require_labels(self, config: ModelConfig, versions: Collection[int], new_may_wait: bool) -> None:
+        """Checks that each label of `config` can be on its version, one of `versions`.
+
+        Args:
+            new_may_wait: whether labels that the model has not yet may be on other versions.
+
+        Raises:
+            ServingError: FAILED_PRECONDITION otherwise.
+        """
+        for label, version in config.version_labels.items():
+            may_wait = new_may_wait and label not in self.labels
+            if version not in versions and self.labels.get(label) != version and not may_wait:
+                raise ServingError(
+                    Code.FAILED_PRECONDITION,
+                    f"Request to assign label to version {version} of model {config.name}, "
+                    f"which is not currently available for inference. Label {label!r} can be on one of: "
+                    f"{', '.join(map(str, sorted(versions))) or 'none yet'}.",
+                )
+
+    def settle_labels(self) -> None:
+        """Moves each label whose version can be asked, and leaves the others where they are."""
+        if self.config:
+            wanted, available = self.config.version_labels, self.available()
+            kept = {label: version for label, version in self.labels.items() if label in wanted}
+            self.labels = kept | {label: version for label, version in wanted.items() if version in available}
