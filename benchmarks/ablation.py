@@ -54,12 +54,10 @@ class AblationConfig:
     results_root: Path = Path("results")
     """folder of the CSV file"""
 
-    def __post_init__(self):
-        object.__setattr__(self, "epochs", tuple(sorted(set(self.epochs))))
-
 
 def main(argv=None):
     config = tyro.cli(AblationConfig, args=argv, prog="python -m benchmarks.ablation", use_underscores=True)
+    config = dataclasses.replace(config, epochs=tuple(sorted(set(config.epochs))))
     import_tensorflow()
     with exit_with_a_sentence():
         from training import datasets

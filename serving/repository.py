@@ -314,10 +314,9 @@ class Repository:
 
     def _is_to_start_anew(self, version: Version, path: Path) -> bool:
         """Whether it is over, or failed where the model was and the model is elsewhere now."""
-        is_waiting = version.retry_at_s is not None
-        return (version.state is State.END and not version.attempts) or (
-            version.path != path and (version.state is State.END or is_waiting)
-        )
+        is_over = version.state is State.END
+        has_failed = is_over or version.retry_at_s is not None
+        return (is_over and not version.attempts) or (has_failed and version.path != path)
 
     def _is_due(self, version: Version) -> bool:
         return version.retry_at_s is not None and version.retry_at_s <= self._clock()

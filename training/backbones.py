@@ -67,8 +67,8 @@ def read(name, weights, entry, width):
     if not Path(weights).exists() and not weights.endswith(".h5"):
         ours = ", ".join(shipped) if shipped else "no dataset"
         raise InputError(
-            f"{name} is shipped trained on {ours}, and there is no file or version directory {weights}. Give one of a "
-            "training of it, or another --backbone; python -m zoo list shows what is shipped."
+            f"{name} is shipped trained on {ours}, and there is no file or version directory {weights}. Give what one "
+            "of its trainings left, or another --backbone; python -m zoo list shows what is shipped."
         )
     if Path(weights).is_dir():
         return read_version(name, Path(weights))
